@@ -1,0 +1,40 @@
+"""The errors of a rendezvous: the names and meanings of torch's, with a message that is never empty."""
+
+
+class RendezvousError(Exception):
+    """Base of all rendezvous errors; ``str(error)`` is never empty."""
+
+    _default = "The rendezvous has failed."
+
+    def __init__(self, message: str = "") -> None:
+        super().__init__(message or self._default)
+
+
+class RendezvousClosedError(RendezvousError):
+    """The rendezvous is closed: no further round will ever form under this run id."""
+
+    _default = "The rendezvous is closed."
+
+
+class RendezvousTimeoutError(RendezvousError, TimeoutError):
+    """A rendezvous, or an operation of a store, did not complete in its time."""
+
+    _default = "The rendezvous did not complete on time."
+
+
+class RendezvousConnectionError(RendezvousError, ConnectionError):
+    """The backend could not be reached until the deadline of the operation."""
+
+    _default = "The connection to the rendezvous backend has failed."
+
+
+class RendezvousStateError(RendezvousError):
+    """What the backend holds is corrupt, foreign, or contradicts this node's settings."""
+
+    _default = "The state of the rendezvous is corrupt."
+
+
+class RendezvousGracefulExitError(RendezvousError):
+    """The run ended while this node stood by as a spare: leave the stack; it is no failure."""
+
+    _default = "The rendezvous has ended; this spare node is no longer needed."

@@ -1,0 +1,137 @@
+"""The port of a handler, and what a completed round hands out."""
+
+import socket
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import ClassVar
+
+from rendezvous_core._store import Store
+
+
+@dataclass
+class RendezvousStoreInfo:
+    """The address at which the workers of a round bootstrap their own communication."""
+
+    MASTER_ADDR_KEY: ClassVar[str] = "MASTER_ADDR"
+    MASTER_PORT_KEY: ClassVar[str] = "MASTER_PORT"
+    master_addr: str
+    master_port: int
+
+    @staticmethod
+    def build(
+        rank: int, store: Store, local_addr: str | None, server_port: int | None = None
+    ) -> "RendezvousStoreInfo":
+        """Agree on the bootstrap address through ``store``: rank 0 publishes, the others read.
+
+        Rank 0 publishes ``local_addr`` (its fully qualified host name where that is empty) and
+        ``server_port`` (a free port of this host where that is empty). The others block until it
+        has done so, up to the timeout of the store.
+
+        Raises:
+            RendezvousTimeoutError: rank 0 published nothing in time.
+        """
+        keys = [RendezvousStoreInfo.MASTER_ADDR_KEY, RendezvousStoreInfo.MASTER_PORT_KEY]
+        if rank == 0:
+            addr = local_addr or socket.getfqdn()
+            port = server_port or _free_port()
+            store.multi_set(keys, [addr.encode(), str(port).encode()])
+            return RendezvousStoreInfo(addr, port)
+        published_addr, published_port = store.multi_get(keys)
+        return RendezvousStoreInfo(published_addr.decode(), int(published_port))
+
+
+def _free_port() -> int:
+    with socket.create_server(("", 0)) as server:
+        return int(server.getsockname()[1])
+
+
+class RendezvousInfo:
+    """What one node gets from a completed round."""
+
+    def __init__(
+        self,
+        store: Store,
+        rank: int,
+        world_size: int,
+        bootstrap_store_info: RendezvousStoreInfo | Callable[[], RendezvousStoreInfo],
+    ) -> None:
+        self._store = store
+        self._rank = rank
+        self._world_size = world_size
+        self._bootstrap = bootstrap_store_info
+
+    @property
+    def store(self) -> Store:
+        """The key-value store shared by this round alone."""
+        return self._store
+
+    @property
+    def rank(self) -> int:
+        """The rank of this node, ``0 <= rank < world_size``."""
+        return self._rank
+
+    @property
+    def world_size(self) -> int:
+        """The number of nodes in the round."""
+        return self._world_size
+
+    @property
+    def bootstrap_store_info(self) -> RendezvousStoreInfo:
+        """Where workers meet; read from the store when first asked for, which may block."""
+        if callable(self._bootstrap):
+            self._bootstrap = self._bootstrap()
+        return self._bootstrap
+
+
+class RendezvousHandler(ABC):
+    """Forms the rounds of one run, seen from one node. Same contract as torch's."""
+
+    @abstractmethod
+    def get_backend(self) -> str:
+        """The name of the backend, as it was asked for in `RendezvousParameters`."""
+
+    @property
+    def use_agent_store(self) -> bool:
+        """Whether workers may connect to the store at ``bootstrap_store_info`` as clients."""
+        return False
+
+    @abstractmethod
+    def next_rendezvous(self) -> RendezvousInfo:
+        """Block until this node is part of a completed round.
+
+        A participant that asks again leaves the round it was in.
+
+        Raises:
+            RendezvousClosedError: the run is closed.
+            RendezvousConnectionError: the backend could not be reached.
+            RendezvousStateError: the state is corrupt, or the settings differ from the group's.
+            RendezvousTimeoutError: the round did not complete on time; says who is missing.
+            RendezvousGracefulExitError: the run ended while this node was a spare.
+        """
+
+    @abstractmethod
+    def is_closed(self) -> bool:
+        """Whether the run is known to be closed. News arrives eventually."""
+
+    @abstractmethod
+    def set_closed(self) -> None:
+        """Close the run for all nodes, finally."""
+
+    @abstractmethod
+    def num_nodes_waiting(self) -> int:
+        """How many nodes wait for the next round, or how many changes call for one.
+
+        Above zero: call `next_rendezvous` again.
+        """
+
+    @abstractmethod
+    def get_run_id(self) -> str:
+        """The id of the run."""
+
+    @abstractmethod
+    def shutdown(self) -> bool:
+        """Close the run and release all resources. ``False`` if closing could not be confirmed."""
+
+
+RendezvousHandlerCreator = Callable[..., RendezvousHandler]
