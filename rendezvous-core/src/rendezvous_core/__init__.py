@@ -10,19 +10,24 @@ from rendezvous_core._errors import (
     RendezvousTimeoutError,
 )
 from rendezvous_core._handler import RendezvousHandler, RendezvousInfo, RendezvousStoreInfo
+from rendezvous_core._hookspecs import RankCandidate, RendezvousEvent, hookimpl
+from rendezvous_core._params import RendezvousParameters
 from rendezvous_core._settings import RendezvousSettings, RendezvousTimeout
 from rendezvous_core._store import Store
 
 __all__ = [
     "Members",
     "MembershipBackend",
+    "RankCandidate",
     "RendezvousBackend",
     "RendezvousClosedError",
     "RendezvousConnectionError",
     "RendezvousError",
+    "RendezvousEvent",
     "RendezvousGracefulExitError",
     "RendezvousHandler",
     "RendezvousInfo",
+    "RendezvousParameters",
     "RendezvousSettings",
     "RendezvousStateError",
     "RendezvousStoreInfo",
@@ -30,4 +35,5 @@ __all__ = [
     "RendezvousTimeoutError",
     "Store",
     "Token",
+    "hookimpl",
 ]

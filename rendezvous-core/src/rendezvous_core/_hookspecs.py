@@ -1,0 +1,102 @@
+"""The hooks of a plugin. Implement those you need, marked with `hookimpl`; each docstring is the contract.
+
+An entry point of the group ``rendezvous.backends`` names a module or an object that holds the hooks of
+one backend, or of several: ``params.backend`` tells which is asked for. Handler, backend and store are
+asked of that plugin alone. What belongs to no backend goes into the group ``rendezvous.plugins``; rank
+policies and observers of every loaded plugin are called, whatever backend is in use.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import pluggy
+
+from rendezvous_core._backend import RendezvousBackend
+from rendezvous_core._handler import RendezvousHandler
+from rendezvous_core._params import RendezvousParameters
+from rendezvous_core._store import Store
+
+PROJECT = "rendezvous"
+
+hookspec = pluggy.HookspecMarker(PROJECT)
+hookimpl = pluggy.HookimplMarker(PROJECT)
+"""Marks a function as the implementation of the hook of its name."""
+
+
+@dataclass(frozen=True, slots=True)
+class RendezvousEvent:
+    """Something that happened to a run, as one node saw it."""
+
+    kind: str
+    """What happened, as one word for programs."""
+    run_id: str
+    node: str
+    """Id of the node that reports it."""
+    round: int | None
+    """The round it concerns, if any."""
+    message: str
+    """The same for people."""
+    details: Mapping[str, object] = field(default_factory=dict)
+    """What else is known, by name; plain values that JSON can hold."""
+
+
+@dataclass(frozen=True, slots=True)
+class RankCandidate:
+    """A node that is to get a rank."""
+
+    node: str
+    """Id of the node."""
+    address: str
+    """Where the node can be reached, as it says itself."""
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    """What the node tells about itself, such as its rack."""
+
+
+@hookspec(firstresult=True)
+def rendezvous_handler(params: RendezvousParameters) -> RendezvousHandler | None:
+    """Build the whole handler, for a backend that does not want the dynamic one.
+
+    ``None`` leaves it to `rendezvous_backend`. Its ``get_backend()`` must return ``params.backend``.
+    Raise ``ValueError`` for an option or endpoint that is wrong, `RendezvousConnectionError` for a
+    server that cannot be reached.
+    """
+
+
+@hookspec(firstresult=True)
+def rendezvous_backend(params: RendezvousParameters) -> RendezvousBackend | None:
+    """Open the backend of the run ``params.run_id``; core builds the dynamic handler on it.
+
+    Its ``name`` must be ``params.backend``. Core closes it. A plugin that answers neither this nor
+    `rendezvous_handler` is an error. Raises as `rendezvous_handler` does.
+    """
+
+
+@hookspec(firstresult=True)
+def rendezvous_store(params: RendezvousParameters, backend: RendezvousBackend) -> Store | None:
+    """Open the shared store of the run.
+
+    ``backend`` is what `rendezvous_backend` returned, so that both can share a client; close what
+    only the store uses in ``backend.close()``. Rounds are kept apart by core, runs by the plugin.
+    ``None``: core serves the store from a `StoreBackend` or from a bare register; any other
+    `MembershipBackend` needs this hook.
+    """
+
+
+@hookspec(firstresult=True)
+def rendezvous_assign_ranks(
+    members: Sequence[RankCandidate], previous: Sequence[str]
+) -> Sequence[str] | None:
+    """Put the nodes of a round into rank order: return the ids of all ``members``, each once.
+
+    ``previous`` holds the ids of the round before in its rank order, empty for the first. Only the
+    coordinator calls it, so nodes need not agree on it; it must not block. ``None`` leaves it to
+    the next plugin, at last to core, which keeps the survivors' order and fills the holes.
+    """
+
+
+@hookspec
+def rendezvous_event(event: RendezvousEvent) -> None:
+    """Observe an event. Called on the thread that reports it: return soon.
+
+    An exception is logged and has no other consequence.
+    """
