@@ -1,6 +1,6 @@
 """Elastic rendezvous: nodes that come, go and crash agree on membership, ranks and a shared store."""
 
-from rendezvous_core._backend import MembershipBackend, Members, RendezvousBackend, Token
+from rendezvous_core._backend import Members, MembershipBackend, RendezvousBackend, Token
 from rendezvous_core._errors import (
     RendezvousClosedError,
     RendezvousConnectionError,
