@@ -1,0 +1,5 @@
+"""The protocol as pure code: no I/O, no thread, no clock. See ``docs/protocol.md``.
+
+Read in this order: `records` (what is stored), `decision` (what a coordinator makes of it),
+`observation` (who is alive), `node` (what one node does, as a generator of operations).
+"""

@@ -1,0 +1,121 @@
+"""What a coordinator makes of the state and of what it has seen of the members."""
+
+from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, field
+
+from msgspec.structs import replace
+
+from rendezvous_core.protocol.records import Departure, Intent, Member, Seat, State
+
+RankPolicy = Callable[[Sequence[Member], Sequence[str]], Sequence[str]]
+"""From the members of a new round and the nodes of the one before, both in order, to the ranks."""
+
+
+@dataclass(frozen=True)
+class Sight:
+    """What the coordinator knows of the members at the time of a decision."""
+
+    members: Mapping[str, Member]
+    fresh: AbstractSet[str]
+    """Nodes proved alive just now: only they are admitted."""
+    dead: AbstractSet[str]
+    """Nodes silent for too long: only they are evicted."""
+    silent: Mapping[str, float] = field(default_factory=dict)
+    """For how many seconds each has been silent."""
+
+
+def decide(
+    state: State, sight: Sight, *, last_call_over: bool, new_id: Callable[[], str], ranks: RankPolicy
+) -> State:
+    """Return the state that should stand next; an equal one where nothing is to be changed."""
+    if state.phase == "closed":
+        return state
+    for member in sight.members.values():
+        state = withdraw(state, member.node, member.ticket, member.intent)
+    if state.phase == "complete":
+        state = _note_departures(state, sight)
+        active = state.active()
+        if active:
+            full = len(active) >= state.settings.max_nodes
+            return replace(state, waiting=0 if full else len(_asks(state, sight)))
+        if all(reason == "done" for reason in state.gone.values()):
+            return close(state)
+        spent = state.spent | {seat.node: seat.ticket for seat in state.roster}
+        state = replace(
+            state, phase="joining", round=state.round + 1, gone={}, waiting=0, last_call=None, spent=spent
+        )
+    return _complete_if_possible(state, sight, last_call_over, new_id, ranks)
+
+
+def withdraw(state: State, node: str, ticket: int, intent: Intent) -> State:
+    """Return the state without this ask, or without this participant; closed stays as it is."""
+    if intent == "join" or state.phase == "closed" or state.has_spent(node, ticket):
+        return state
+    spent = state.spent | {node: ticket}
+    if state.rank(node, ticket) is None:
+        return replace(state, spent=spent)
+    if intent == "cancel":
+        return state
+    reason: Departure = "done" if intent == "done" else "left"
+    return replace(state, spent=spent, gone=state.gone | {node: reason})
+
+
+def close(state: State) -> State:
+    """Return the closed state. It keeps the roster: those inside may finish."""
+    return replace(state, phase="closed", waiting=0, last_call=None)
+
+
+def _note_departures(state: State, sight: Sight) -> State:
+    gone: dict[str, Departure] = {}
+    spent: dict[str, int] = {}
+    for seat in state.active():
+        member = sight.members.get(seat.node)
+        if member is not None and member.ticket > seat.ticket:
+            gone[seat.node] = "left"
+        elif seat.node in sight.dead:
+            gone[seat.node] = "lost"
+        else:
+            continue
+        spent[seat.node] = seat.ticket
+    return replace(state, gone=state.gone | gone, spent=state.spent | spent) if gone else state
+
+
+def _asks(state: State, sight: Sight) -> list[Member]:
+    """The asks that may be granted, those of the last round's participants first, then the oldest."""
+    active = {seat.node for seat in state.active()}
+    former = {seat.node for seat in state.roster}
+    asks = [
+        member
+        for node, member in sight.members.items()
+        if node in sight.fresh
+        and node not in active
+        and member.intent == "join"
+        and not state.has_spent(node, member.ticket)
+    ]
+    return sorted(asks, key=lambda member: (member.node not in former, member.asked, member.node))
+
+
+def _complete_if_possible(
+    state: State, sight: Sight, last_call_over: bool, new_id: Callable[[], str], ranks: RankPolicy
+) -> State:
+    asks = _asks(state, sight)
+    if len(asks) < state.settings.min_nodes:
+        return replace(state, last_call=None)
+    seen = {node: member.seen for node, member in sight.members.items() if member.seen >= state.round}
+    if not seen.keys() <= sight.dead:
+        # Somebody alive knows a later state than the one that a failing store came back with.
+        return state
+    if len(asks) < state.settings.max_nodes and not (last_call_over and state.last_call):
+        return state if state.last_call else replace(state, last_call=new_id())
+    chosen = asks[: state.settings.max_nodes]
+    order = ranks(chosen, [seat.node for seat in state.roster])
+    tickets = {member.node: member.ticket for member in chosen}
+    return replace(
+        state,
+        phase="complete",
+        round=max([state.round, *(round_seen + 1 for round_seen in seen.values())]),
+        round_id=new_id(),
+        roster=tuple(Seat(node, tickets[node]) for node in order),
+        last_call=None,
+    )

@@ -1,0 +1,75 @@
+"""What a node asks of its driver, and the durations it keeps."""
+
+from collections.abc import Generator
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from rendezvous_core.protocol.records import Member, State
+
+Token = Any
+
+
+class Read(NamedTuple):
+    """Read the state. Answer: ``(State, token)``, or ``None`` where there is none."""
+
+
+class Write(NamedTuple):
+    """Compare-and-set the state. Answer: ``(State, token, written)``, or ``None`` if it is lost."""
+
+    state: State
+    token: Token
+
+
+class Put(NamedTuple):
+    """Store this node's record; ``announce`` wakes the coordinator."""
+
+    member: Member
+    announce: bool
+
+
+class Remove(NamedTuple):
+    """Remove the record of a node."""
+
+    node: str
+
+
+class List(NamedTuple):
+    """List the members. Answer: ``(records by node, token)``."""
+
+
+class Wait(NamedTuple):
+    """Wait until the state, or with ``members`` also the asks, changed. Answer: whether they did."""
+
+    token: Token
+    members: Token
+    timeout: float
+
+
+class Rest(NamedTuple):
+    """Do nothing for a time."""
+
+    seconds: float
+
+
+Operation = Read | Write | Put | Remove | List | Wait | Rest
+Steps = Generator[Operation, Any, None]
+
+
+@dataclass(frozen=True)
+class Timing:
+    """The durations of a node, in seconds."""
+
+    interval: float = 5.0
+    attempts: int = 3
+    last_call: float = 30.0
+    dead_after: float = field(init=False)
+    """For how long a node may be silent."""
+    period: float = field(init=False)
+    """How often a node gives a sign of life: never fewer than three times in `dead_after`."""
+    look: float = field(init=False)
+    """How often a coordinator looks at the members, to date a death well."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "dead_after", self.interval * self.attempts)
+        object.__setattr__(self, "period", min(self.interval, self.dead_after / 3))
+        object.__setattr__(self, "look", self.period / 5)

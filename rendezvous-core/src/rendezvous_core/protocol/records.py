@@ -1,0 +1,105 @@
+"""What a run keeps in its backend: one fenced state, and one record per member."""
+
+from typing import Literal
+
+from msgspec import Struct
+
+Phase = Literal["joining", "complete", "closed"]
+
+Intent = Literal["join", "cancel", "leave", "done"]
+"""What a node wants of its ticket: to take part; not to take part unless already ranked; to go, even
+from a running round; to go because its work in the round is finished."""
+
+Departure = Literal["lost", "left", "done"]
+"""Why a participant is no longer active: found dead; gone or asking again; finished."""
+
+
+class Settings(Struct, frozen=True):
+    """What all nodes of a run must agree on."""
+
+    min_nodes: int
+    max_nodes: int
+
+
+class Seat(Struct, frozen=True, array_like=True):
+    """One place in a round; its rank is its index in the roster."""
+
+    node: str
+    ticket: int
+
+
+class State(Struct, frozen=True, kw_only=True):
+    """The decided part of a run: changes only by compare-and-set."""
+
+    run: str
+    settings: Settings
+    serial: int = 0
+    """Greater at every write than anything the writer has seen."""
+    nonce: str = ""
+    """Fresh at every write, so that bytes never repeat."""
+    phase: Phase = "joining"
+    round: int = 0
+    round_id: str = ""
+    """Names the latest completed round, also where a lost store made its number repeat."""
+    roster: tuple[Seat, ...] = ()
+    """The participants in rank order; while joining, those of the round before."""
+    gone: dict[str, Departure] = {}
+    """Participants that are no longer active. Never shrinks within a round."""
+    waiting: int = 0
+    """Nodes that a new round would admit."""
+    spent: dict[str, int] = {}
+    """The highest ticket of each node that is used up or given up."""
+    coordinator: str | None = None
+    term: str = ""
+    """Names the present coordinator's time in office."""
+    beat: int = 0
+    """The coordinator's own heartbeat at this write: a state is also a sign of life."""
+    lease: float = 0.0
+    """For how many seconds the coordinator may be silent before another takes over."""
+    last_call: str | None = None
+    """Names the last call under way."""
+
+    def rank(self, node: str, ticket: int) -> int | None:
+        """The rank of this ask in the round that runs, if it won one and is still in it."""
+        if self.phase == "complete" and node not in self.gone:
+            for rank, seat in enumerate(self.roster):
+                if seat.node == node:
+                    return rank if seat.ticket == ticket else None
+        return None
+
+    def active(self) -> list[Seat]:
+        """The participants of a complete round that are still in it."""
+        if self.phase != "complete":
+            return []
+        return [seat for seat in self.roster if seat.node not in self.gone]
+
+    def has_spent(self, node: str, ticket: int) -> bool:
+        """Whether this ask was used up or given up."""
+        return ticket <= self.spent.get(node, 0)
+
+    @property
+    def age(self) -> tuple[bool, int, bool, int]:
+        """Orders states; a state that compares lower than one already seen was lost or rolled back."""
+        return (self.phase == "closed", self.round, self.phase == "complete", self.serial)
+
+
+class Member(Struct, frozen=True, kw_only=True):
+    """The reported part: written whole, by its own node alone."""
+
+    node: str
+    address: str
+    pid: int
+    beat: int = 0
+    """Greater at every write; readers ignore a record that is not."""
+    ticket: int = 0
+    """Counts the asks of this node."""
+    intent: Intent = "join"
+    asked: int = 0
+    """The serial of the state that the node had seen when it asked: orders asks without clocks."""
+    term: str = ""
+    """The newest term the node has seen: proves that the record is younger than that."""
+    seen: int = -1
+    """The highest round the node has seen completed."""
+    dead_after: float
+    """For how many seconds this node may be silent before it is taken for dead."""
+    metadata: dict[str, str] = {}
