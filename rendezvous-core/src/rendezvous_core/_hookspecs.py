@@ -2,12 +2,15 @@
 
 An entry point of the group ``rendezvous.backends`` names a module or an object that holds the hooks of
 one backend, or of several: ``params.backend`` tells which is asked for. Handler, backend and store are
-asked of that plugin alone. What belongs to no backend goes into the group ``rendezvous.plugins``; rank
-policies and observers of every loaded plugin are called, whatever backend is in use.
+asked of that plugin alone. What belongs to no backend goes into the group ``rendezvous.plugins``.
+
+Rank policies and observers of every loaded plugin are called, whatever backend is in use: those of
+``rendezvous.plugins`` first, each group in the order of its entry points' names.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import pluggy
 
@@ -40,16 +43,20 @@ class RendezvousEvent:
     """What else is known, by name; plain values that JSON can hold."""
 
 
-@dataclass(frozen=True, slots=True)
-class RankCandidate:
+class RankCandidate(Protocol):
     """A node that is to get a rank."""
 
-    node: str
-    """Id of the node."""
-    address: str
-    """Where the node can be reached, as it says itself."""
-    metadata: Mapping[str, str] = field(default_factory=dict)
-    """What the node tells about itself, such as its rack."""
+    @property
+    def node(self) -> str:
+        """Id of the node."""
+
+    @property
+    def address(self) -> str:
+        """Where the node can be reached, as it says itself."""
+
+    @property
+    def metadata(self) -> Mapping[str, str]:
+        """What the node tells about itself, such as its rack."""
 
 
 @hookspec(firstresult=True)
@@ -90,7 +97,8 @@ def rendezvous_assign_ranks(
 
     ``previous`` holds the ids of the round before in its rank order, empty for the first. Only the
     coordinator calls it, so nodes need not agree on it; it must not block. ``None`` leaves it to
-    the next plugin, at last to core, which keeps the survivors' order and fills the holes.
+    the next plugin, at last to core, which keeps the survivors' order and fills the holes; so
+    does, with an error in the log, an exception or a result that is no order of the members.
     """
 
 

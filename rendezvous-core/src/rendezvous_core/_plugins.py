@@ -1,0 +1,196 @@
+"""Plugins: found by entry point, loaded one at a time, asked through their hooks."""
+
+import logging
+import threading
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
+
+import pluggy
+
+from rendezvous_core import _hookspecs
+from rendezvous_core._errors import RendezvousError
+from rendezvous_core._hookspecs import PROJECT, RankCandidate, RendezvousEvent
+
+if TYPE_CHECKING:
+    from importlib_metadata import EntryPoint
+
+BACKENDS = "rendezvous.backends"
+PLUGINS = "rendezvous.plugins"
+
+_T = TypeVar("_T")
+_logger = logging.getLogger("rendezvous_core")
+
+
+class RendezvousPluginError(RendezvousError, RuntimeError):
+    """A plugin cannot be loaded, is claimed twice, or breaks the contract of its hooks.
+
+    Attributes:
+        name: the backend's or plugin's name.
+        distribution: name and version of the distribution that provides it, where it is known.
+    """
+
+    def __init__(self, message: str, name: str = "", distribution: str | None = None) -> None:
+        super().__init__(message)
+        self.name = name
+        self.distribution = distribution
+
+
+class InstalledBackend(NamedTuple):
+    """A backend as its distribution declares it; nothing of it has been imported."""
+
+    name: str
+    distribution: str
+    version: str
+
+
+class Plugin:
+    """A loaded plugin.
+
+    Each has a pluggy manager of its own: nothing that another thread loads meanwhile can answer in
+    its place, and a plugin that fails validation leaves nothing behind.
+
+    Raises:
+        RendezvousPluginError: it is no module or instance, or its hooks do not fit the
+            specifications.
+    """
+
+    def __init__(self, name: str, group: str, distribution: str, value: object) -> None:
+        self.name = name
+        self.group = group
+        self.distribution = distribution
+        self.value = value
+        if value is None or isinstance(value, type):
+            raise self.error(f"is {value!r}; its entry point must name a module or an instance")
+        self._manager = pluggy.PluginManager(PROJECT)
+        self._manager.add_hookspecs(_hookspecs)
+        try:
+            self._manager.register(value, name)
+            self._manager.check_pending()
+        except pluggy.PluginValidationError as error:
+            raise self.error(f"does not fit the hook specifications: {error}") from error
+
+    def call(self, hook: str, expected: type[_T], /, **arguments: object) -> _T | None:
+        """Call ``hook`` of this plugin alone; ``None`` where it has no such hook or no answer."""
+        result = getattr(self._manager.hook, hook)(**arguments)
+        if result is not None and not isinstance(result, expected):
+            raise self.error(f"returned {result!r} from {hook}, which is no {expected.__name__}")
+        return result
+
+    def error(self, problem: str) -> RendezvousPluginError:
+        return _error(self.group, self.name, self.distribution, problem)
+
+
+_lock = threading.Lock()
+_resolved: dict[str, Plugin] = {}
+_loaded: tuple[Plugin, ...] = ()
+_plugins_loaded = False
+
+
+def installed_backends() -> list[InstalledBackend]:
+    """List what the installed distributions declare, by name, without importing any of it."""
+    return sorted(
+        InstalledBackend(point.name, point.dist.name, point.dist.version)
+        for point in _entry_points(BACKENDS)
+        if point.dist
+    )
+
+
+def load_backend(name: str) -> Plugin | None:
+    """Load the plugin that claims the backend ``name``, and no other; ``None`` where none does.
+
+    Raises:
+        RendezvousPluginError: two distributions claim the name, or the plugin cannot be loaded.
+    """
+    if name not in _resolved:
+        claims = [point for point in _entry_points(BACKENDS) if point.name == name]
+        if not claims:
+            return None
+        if len(claims) > 1:
+            owners = " and ".join(sorted(_distribution(point) for point in claims))
+            raise RendezvousPluginError(
+                f"The rendezvous backend '{name}' is claimed by {owners}; uninstall all but one.",
+                name,
+                owners,
+            )
+        _resolved[name] = _load(claims[0])
+    return _resolved[name]
+
+
+def load_plugins() -> None:
+    """Load the observers and rank policies that belong to no backend, once per process.
+
+    Raises:
+        RendezvousPluginError: one of them cannot be loaded.
+    """
+    global _plugins_loaded
+    if not _plugins_loaded:
+        for point in _entry_points(PLUGINS):
+            _load(point)
+        _plugins_loaded = True
+
+
+def emit(event: RendezvousEvent) -> None:
+    """Log ``event`` and tell all observers. Their exceptions are logged and go no further.
+
+    To be called outside the main thread: an exception that a signal handler raises there must not
+    be taken for an observer's.
+    """
+    _logger.info("Run %s: %s", event.run_id, event.message, extra={"event": event})
+    for plugin in _loaded:
+        try:
+            plugin.call("rendezvous_event", list, event=event)
+        except Exception:
+            _logger.exception("The rendezvous observer '%s' of %s failed.", plugin.name, plugin.distribution)
+
+
+def assign_ranks(members: Sequence[RankCandidate], previous: Sequence[str]) -> Sequence[str] | None:
+    """Ask the rank policies for the order of ``members``; ``None`` where none decides.
+
+    A policy that fails, or returns anything but an order of the members, is logged and passed over.
+    """
+    nodes = sorted(member.node for member in members)
+    for plugin in _loaded:
+        try:
+            order = plugin.call("rendezvous_assign_ranks", Sequence, members=members, previous=previous)
+            if order is None:
+                continue
+            if sorted(order) != nodes:
+                raise plugin.error(f"ranked {list(order)}, which is no order of the members {nodes}")
+            return order
+        except Exception:
+            _logger.exception("The rank policy '%s' of %s failed.", plugin.name, plugin.distribution)
+    return None
+
+
+def _entry_points(group: str) -> "Sequence[EntryPoint]":
+    from importlib_metadata import entry_points
+
+    return list(entry_points(group=group))
+
+
+def _load(point: "EntryPoint") -> Plugin:
+    global _loaded
+    # Imported outside the lock: a module may use the registry while it is being imported.
+    try:
+        value = point.load()
+    except Exception as error:
+        problem = f"failed to import: {type(error).__name__}: {error}"
+        raise _error(point.group, point.name, _distribution(point), problem) from error
+    with _lock:
+        for plugin in _loaded:
+            if plugin.value is value:
+                return plugin
+        plugin = Plugin(point.name, point.group, _distribution(point), value)
+        _loaded = tuple(sorted((*_loaded, plugin), key=lambda each: (each.group != PLUGINS, each.name)))
+        return plugin
+
+
+def _distribution(point: "EntryPoint") -> str:
+    return f"{point.dist.name} {point.dist.version}" if point.dist else "an unknown distribution"
+
+
+def _error(group: str, name: str, distribution: str, problem: str) -> RendezvousPluginError:
+    kind = "backend" if group == BACKENDS else "plugin"
+    return RendezvousPluginError(
+        f"The rendezvous {kind} '{name}' of {distribution} {problem}.", name, distribution
+    )

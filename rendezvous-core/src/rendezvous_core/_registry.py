@@ -1,0 +1,191 @@
+"""From the name of a backend to its handler, its backend and its store."""
+
+import logging
+from collections.abc import Callable
+
+from rendezvous_core._backend import MembershipBackend, RendezvousBackend
+from rendezvous_core._handler import RendezvousHandler
+from rendezvous_core._params import RendezvousParameters
+from rendezvous_core._plugins import (
+    Plugin,
+    RendezvousPluginError,
+    installed_backends,
+    load_backend,
+    load_plugins,
+)
+from rendezvous_core._store import Store
+
+RendezvousHandlerCreator = Callable[[RendezvousParameters], RendezvousHandler]
+
+_PROVIDERS = {
+    "redis": "rendezvous-redis",
+    "etcd": "rendezvous-etcd",
+    "etcd-v2": "rendezvous-etcd",
+    "etcd-v3": "rendezvous-etcd",
+    "c10d": "rendezvous-c10d",
+}
+_logger = logging.getLogger("rendezvous_core")
+
+
+class UnknownBackendError(RendezvousPluginError, ValueError):
+    """No installed distribution provides the backend; the message says what is installed."""
+
+
+class RendezvousHandlerRegistry:
+    """Creates handlers by the name of their backend.
+
+    A name is that of an entry point in the group ``rendezvous.backends`` of any installed
+    distribution, or one that `register` was called with. May be used from several threads.
+    """
+
+    def __init__(self) -> None:
+        self._creators: dict[str, RendezvousHandlerCreator] = {}
+
+    def register(self, backend: str, creator: RendezvousHandlerCreator) -> None:
+        """Let ``creator`` build the handlers of ``backend``, unless a distribution claims that name.
+
+        Raises:
+            ValueError: the name is empty, or registered with another creator.
+        """
+        if not backend:
+            raise ValueError(f"The rendezvous backend name ({backend!r}) must be a non-empty string.")
+        present = self._creators.setdefault(backend, creator)
+        if present != creator:
+            raise ValueError(
+                f"The rendezvous backend '{backend}' cannot be registered with '{creator}' as it is "
+                f"already registered with '{present}'."
+            )
+
+    def create_handler(self, params: RendezvousParameters) -> RendezvousHandler:
+        """Create the handler of the run that ``params`` describe.
+
+        Imports the plugin of that backend and no other; with the first handler also the plugins
+        that belong to no backend.
+
+        Raises:
+            UnknownBackendError: nobody provides the backend.
+            RendezvousPluginError: a plugin cannot be loaded, is claimed twice, or breaks its contract.
+            ValueError: an option or the endpoint is wrong.
+            RendezvousConnectionError: the backend cannot be reached.
+        """
+        load_plugins()
+        name = params.backend
+        plugin = load_backend(name)
+        creator = self._creators.get(name)
+        if plugin is not None:
+            if creator is not None:
+                _logger.warning(
+                    "The rendezvous backend '%s' comes from %s; '%s', registered in code, is not used.",
+                    name,
+                    plugin.distribution,
+                    creator,
+                )
+            handler = plugin.call("rendezvous_handler", RendezvousHandler, params=params)
+            handler = handler or _dynamic_handler(plugin, params)
+        elif creator is not None:
+            handler = creator(params)
+            if not isinstance(handler, RendezvousHandler):
+                raise RendezvousPluginError(f"'{creator}' returned {handler!r}, which is no handler.", name)
+        else:
+            raise _unknown(name)
+        _check_name(name, handler.get_backend(), plugin)
+        return handler
+
+
+rendezvous_handler_registry = RendezvousHandlerRegistry()
+"""The registry that `get_rendezvous_handler` and the command line use."""
+
+
+def get_rendezvous_handler(params: RendezvousParameters) -> RendezvousHandler:
+    """Create a handler with the global registry; see `RendezvousHandlerRegistry.create_handler`."""
+    return rendezvous_handler_registry.create_handler(params)
+
+
+def create_backend(params: RendezvousParameters) -> RendezvousBackend:
+    """Open the backend of a run without taking part in it; the caller closes it.
+
+    Raises as `RendezvousHandlerRegistry.create_handler`; `RendezvousPluginError` also where the
+    plugin builds a whole handler instead.
+    """
+    return _backend(_plugin(params.backend), params)
+
+
+def create_store(params: RendezvousParameters, backend: RendezvousBackend) -> Store:
+    """Open the shared store of a run; ``backend`` is what `create_backend` returned.
+
+    Raises as `RendezvousHandlerRegistry.create_handler`.
+    """
+    return _with_store(_plugin(params.backend), params, backend)[1]
+
+
+def _dynamic_handler(plugin: Plugin, params: RendezvousParameters) -> RendezvousHandler:
+    from rendezvous_core._dynamic import create_handler
+
+    backend = _backend(plugin, params)
+    try:
+        backend, store = _with_store(plugin, params, backend)
+        return create_handler(store, backend, params)
+    except BaseException:
+        backend.close()
+        raise
+
+
+def _backend(plugin: Plugin, params: RendezvousParameters) -> RendezvousBackend:
+    backend = plugin.call("rendezvous_backend", RendezvousBackend, params=params)
+    if backend is None:
+        raise plugin.error(
+            f"opens no backend for '{params.backend}': it must implement rendezvous_backend, marked with "
+            "hookimpl, or rendezvous_handler where only a handler is wanted"
+        )
+    try:
+        _check_name(params.backend, backend.name, plugin)
+    except BaseException:
+        backend.close()
+        raise
+    return backend
+
+
+def _with_store(
+    plugin: Plugin, params: RendezvousParameters, backend: RendezvousBackend
+) -> tuple[RendezvousBackend, Store]:
+    """Find the store, and the backend as the handler must get it to share that store's register."""
+    store = plugin.call("rendezvous_store", Store, params=params, backend=backend)
+    if store is not None:
+        return backend, store
+    from rendezvous_core._register_backend import RegisterBackend
+    from rendezvous_core._register_store import RegisterStore
+    from rendezvous_core._store_backend import StoreBackend
+
+    if isinstance(backend, StoreBackend):
+        return backend, backend.store
+    if not isinstance(backend, MembershipBackend):
+        backend = RegisterBackend(backend)
+    if isinstance(backend, RegisterBackend):
+        return backend, RegisterStore(backend)
+    raise plugin.error("provides no store: rendezvous_store must answer for a MembershipBackend")
+
+
+def _plugin(name: str) -> Plugin:
+    plugin = load_backend(name)
+    if plugin is None:
+        raise _unknown(name)
+    return plugin
+
+
+def _unknown(name: str) -> UnknownBackendError:
+    provider = _PROVIDERS.get(name)
+    remedy = f"Install it: pip install {provider}." if provider else "Is its distribution installed?"
+    installed = ", ".join(backend.name for backend in installed_backends()) or "none"
+    return UnknownBackendError(
+        f"The rendezvous backend '{name}' is not registered. {remedy} Installed backends: {installed}.", name
+    )
+
+
+def _check_name(asked: str, given: str, plugin: Plugin | None) -> None:
+    if given != asked:
+        raise RendezvousPluginError(
+            f"The rendezvous backend '{given}' does not match the requested backend '{asked}'"
+            f"{f' of {plugin.distribution}' if plugin else ''}.",
+            asked,
+            plugin.distribution if plugin else None,
+        )
