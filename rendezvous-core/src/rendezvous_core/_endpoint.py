@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 _PORT = re.compile(r"[0-9]{1,5}", re.ASCII)
 _HOST = re.compile(r"(?!-)[\w-]{1,63}(?<!-)(\.(?!-)[\w-]{1,63}(?<!-))*\.?")
-_USERINFO = re.compile(r"(?<=://)([^\s/@:]*):[^\s/]*@")
+_USERINFO = re.compile(r"(?<=://)([^\s/@:]*):\S*@")
 _QUERY = re.compile(r"([?&][^=&\s]*(?:pass|pwd|secret|token|key)[^=&\s]*=)[^&#\s'\"]*", re.IGNORECASE)
 
 
