@@ -119,7 +119,7 @@ def create_store(params: RendezvousParameters, backend: RendezvousBackend) -> St
 
 
 def _dynamic_handler(plugin: Plugin, params: RendezvousParameters) -> RendezvousHandler:
-    from rendezvous_core._dynamic import create_handler
+    from rendezvous_core.dynamic.handler import create_handler
 
     backend = _backend(plugin, params)
     try:

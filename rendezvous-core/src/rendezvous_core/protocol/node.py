@@ -307,14 +307,14 @@ class Node:
             return
         elif state.phase == "closed":
             closed = f"The rendezvous '{self._run}' is closed."
-            self._refuse(
+            self.refuse(
                 RendezvousGracefulExitError(f"{closed} This node stood by as a spare and is not needed.")
                 if self._spare
                 else RendezvousClosedError(closed)
             )
         elif self._mismatched():
             if self._moves > 1:
-                self._refuse(RendezvousStateError(_difference(self._run, self._settings, state.settings)))
+                self.refuse(RendezvousStateError(_difference(self._run, self._settings, state.settings)))
         elif me.intent in ("join", "cancel") and (rank := state.rank(me.node, me.ticket)) is not None:
             self.member = replace(me, intent="join")
             self.outcome = self.joined = Joined(state.round, state.round_id, rank, len(state.roster))
@@ -323,7 +323,8 @@ class Node:
         elif state.phase == "complete":
             self._spare = True
 
-    def _refuse(self, error: RendezvousError) -> None:
+    def refuse(self, error: RendezvousError) -> None:
+        """Answer the present ask with an error; the node has no more business in the run."""
         self.outcome, self.finished = error, True
 
     def _withdraw_alone(self) -> Steps:

@@ -102,4 +102,6 @@ class Member(Struct, frozen=True, kw_only=True):
     """The highest round the node has seen completed."""
     dead_after: float
     """For how many seconds this node may be silent before it is taken for dead."""
+    at: float = 0.0
+    """Wall-clock time of the write at its node: for people; no decision reads it."""
     metadata: dict[str, str] = {}

@@ -1,0 +1,1 @@
+"""The dynamic handler: the protocol, driven by one thread against a real backend."""

@@ -1,0 +1,313 @@
+"""Drives one `Node` against a real backend: one thread, one lock, and the errors of the backend."""
+
+import atexit
+import logging
+import os
+import threading
+import time
+import weakref
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from msgspec.structs import replace
+
+from rendezvous_core._backend import MembershipBackend
+from rendezvous_core._errors import (
+    RendezvousConnectionError,
+    RendezvousError,
+    RendezvousStateError,
+    RendezvousTimeoutError,
+)
+from rendezvous_core.dynamic.reporting import Reporter
+from rendezvous_core.protocol.codec import decode_member, decode_state, encode_member, encode_state
+from rendezvous_core.protocol.node import Joined, Node
+from rendezvous_core.protocol.operations import (
+    List,
+    Operation,
+    Put,
+    Read,
+    Remove,
+    Rest,
+    Steps,
+    Token,
+    Wait,
+    Write,
+)
+from rendezvous_core.protocol.records import Intent, Member, State
+
+_logger = logging.getLogger("rendezvous_core")
+
+_EXIT_PATIENCE = 1.0
+"""How many seconds the exit of the interpreter waits for nodes to leave."""
+
+
+class Driver:
+    """The background thread of one node, and the doors through which user threads reach the node.
+
+    All state of the node is guarded by one lock that is never held during I/O. The thread lives as
+    long as the node has business in the run; it holds the driver but not the handler, so that a
+    handler which is dropped is noticed.
+    """
+
+    def __init__(
+        self, node: Node, backend: MembershipBackend, reporter: Reporter, heartbeat_timeout: float
+    ) -> None:
+        self.node = node
+        self._backend = backend
+        self._reporter = reporter
+        self._heartbeat_timeout = heartbeat_timeout
+        self._changed = threading.Condition()
+        self._putting = threading.Lock()
+        self._last_beat = 0
+        self._thread: threading.Thread | None = None
+        self._stop = threading.Event()
+        self._abandoned = False
+        self._pid = os.getpid()
+        self._decoded_state: tuple[bytes, State] | None = None
+        self._decoded_members: dict[str, tuple[bytes, Member | None]] = {}
+
+    # Doors for user threads
+
+    def ask(self) -> None:
+        """Start a new ask; the thread is started if the node was out of business."""
+        if os.getpid() != self._pid:
+            raise RendezvousError(
+                "This rendezvous handler belongs to the process that created it; a forked child must "
+                "create its own."
+            )
+        self._abandoned = False
+        with self._changed:
+            resting = self.node.finished
+            self.node.now = time.monotonic()
+            self.node.ask()
+            if resting and not self.node.finished:
+                self._start()
+                return
+        self._announce()
+
+    def quit(self, intent: Intent) -> None:
+        """Withdraw the node; the thread sees it through."""
+        with self._changed:
+            if self.node.finished or os.getpid() != self._pid:
+                return
+            self.node.now = time.monotonic()
+            self.node.quit(intent)
+        self._announce()
+
+    def wait_for_outcome(self, deadline: float) -> Joined | RendezvousError | None:
+        """Block until the present ask is answered, or withdrawn; ``None`` if it is not in time."""
+        self._wait(lambda: self.node.outcome is not None or self.node.finished, deadline)
+        with self._changed:
+            return self.node.outcome
+
+    def wait_until_finished(self, deadline: float) -> bool:
+        """Block until the node has no more business in the run."""
+        return self._wait(lambda: self.node.finished, deadline)
+
+    def close_run(self, deadline: float) -> None:
+        """Close the run from the calling thread, retrying until ``deadline``.
+
+        Raises:
+            RendezvousConnectionError: the backend could not be reached in time.
+            RendezvousTimeoutError: other nodes' writes won every time.
+        """
+        pause = 0.01
+        while True:
+            try:
+                self._drive(self.node.close(), deadline)
+            except RendezvousConnectionError:
+                if time.monotonic() + pause > deadline:
+                    raise
+            else:
+                return
+            self._stop.wait(pause)
+            pause = min(2 * pause, 1.0)
+
+    def read_state(self) -> State | None:
+        """Read the state from the calling thread, without taking part in the run."""
+        reply = self._perform(Read())
+        return reply[0] if reply else None
+
+    def members(self) -> Mapping[str, Member]:
+        """List the members from the calling thread."""
+        listed: Mapping[str, Member] = self._perform(List())[0]
+        return listed
+
+    def stop(self) -> None:
+        """End the thread without telling anybody; used once the run is closed."""
+        self._stop.set()
+
+    def abandon(self) -> None:
+        """Have the thread leave the run. Takes no lock: a garbage collector may call it anywhere."""
+        self._abandoned = True
+
+    # The thread
+
+    def _start(self) -> None:
+        former = self._thread
+        self._stop.clear()
+        self._thread = threading.Thread(
+            target=self._run, args=(former,), name=f"rendezvous-{self.node.member.node[:8]}", daemon=True
+        )
+        _running.add(self)
+        self._thread.start()
+
+    def _run(self, former: threading.Thread | None) -> None:
+        if former is not None:
+            former.join()
+        try:
+            self._drive(self.node.live(), None)
+        except BaseException as error:
+            _logger.exception("The rendezvous thread of node %s failed.", self.node.member.node)
+            failure = RendezvousError(f"The rendezvous thread failed: {type(error).__name__}: {error}")
+            failure.__cause__ = error
+            with self._changed:
+                self.node.outcome, self.node.finished = failure, True
+                self._changed.notify_all()
+        finally:
+            _running.discard(self)
+
+    def _drive(self, steps: Steps, deadline: float | None) -> None:
+        """Run ``steps`` to their end: the thread's life, or with a deadline a user thread's errand."""
+        background = deadline is None
+        value: Any = None
+        error: RendezvousConnectionError | None = None
+        while not (background and self._stop.is_set()):
+            with self._changed:
+                self.node.now = time.monotonic()
+                if self._abandoned and background and not self.node.finished:
+                    self._abandoned = False
+                    self.node.quit("leave")
+                try:
+                    operation = steps.throw(error) if error else steps.send(value)
+                except StopIteration:
+                    return
+                finally:
+                    self._changed.notify_all()
+            if deadline is None:
+                self._reporter.report(self.node)
+            elif time.monotonic() > deadline:
+                raise RendezvousTimeoutError(
+                    "Other nodes changed the rendezvous faster than it could be closed."
+                )
+            value, error = None, None
+            try:
+                value = self._perform(operation)
+            except RendezvousConnectionError as failure:
+                error = failure
+            except RendezvousError as failure:
+                if not background:
+                    raise
+                error = self._refused(failure)
+
+    def _refused(self, failure: RendezvousError) -> RendezvousConnectionError:
+        """Answer a pending ask with ``failure``; a node that is in a round goes on trying."""
+        with self._changed:
+            if self.node.outcome is None:
+                self.node.refuse(failure)
+        error = RendezvousConnectionError(str(failure))
+        error.__cause__ = failure
+        return error
+
+    def _announce(self) -> None:
+        """Put the record from a user thread, since the background thread may sit in a wait."""
+        with self._changed:
+            self.node.now = time.monotonic()
+            put = self.node.put()
+        try:
+            self._perform(put)
+        except RendezvousError:
+            with self._changed:
+                self.node.put_failed(put)
+
+    def _wait(self, condition: Callable[[], bool], deadline: float) -> bool:
+        with self._changed:
+            return self._changed.wait_for(condition, max(0.0, deadline - time.monotonic()))
+
+    # Operations
+
+    def _perform(self, operation: Operation) -> Any:
+        try:
+            return self._apply(operation)
+        except RendezvousError:
+            raise
+        except OSError as error:
+            raise RendezvousConnectionError(
+                f"The backend '{self._backend.name}' failed: {type(error).__name__}: {error}"
+            ) from error
+        except Exception as error:
+            raise RendezvousStateError(
+                f"The backend '{self._backend.name}' raised {type(error).__name__}: {error}. "
+                "A backend may raise only rendezvous errors; please report this to its author."
+            ) from error
+
+    def _apply(self, operation: Operation) -> Any:
+        match operation:
+            case Read():
+                found = self._backend.get_state()
+                return found and (self._decode_state(found[0]), found[1])
+            case Write(state, token):
+                standing = self._backend.set_state(encode_state(state), token)
+                return standing and (self._decode_state(standing[0]), *standing[1:])
+            case Put(member, announce):
+                self._put(member, announce)
+            case Remove(node):
+                self._backend.remove_member(node)
+            case List():
+                return self._list()
+            case Wait(token, members, timeout):
+                return self._backend.wait_for_change(token, timeout, members)
+            case Rest(seconds):
+                self._stop.wait(seconds)
+        return None
+
+    def _decode_state(self, data: bytes) -> State:
+        known = self._decoded_state
+        if known is None or known[0] != data:
+            known = self._decoded_state = (data, decode_state(data))
+        return known[1]
+
+    def _put(self, member: Member, announce: bool) -> None:
+        with self._putting:
+            if member.beat <= self._last_beat:
+                return  # the other thread has put a newer record meanwhile
+            began = time.monotonic()
+            data = encode_member(replace(member, at=time.time()))
+            self._backend.put_member(member.node, data, announce=announce)
+            self._last_beat = member.beat
+            took = time.monotonic() - began
+            if took > self._heartbeat_timeout:
+                _logger.warning("A heartbeat of node %s took %.1f s.", member.node, took)
+
+    def _list(self) -> tuple[dict[str, Member], Token]:
+        records, token = self._backend.members()
+        decoded: dict[str, tuple[bytes, Member | None]] = {}
+        for node, data in records.items():
+            known = self._decoded_members.get(node)
+            decoded[node] = known if known and known[0] == data else (data, self._decode_member(node, data))
+        self._decoded_members = decoded
+        return {node: member for node, (_, member) in decoded.items() if member}, token
+
+    def _decode_member(self, node: str, data: bytes) -> Member | None:
+        """A record that cannot be read is passed over: one node's damage must not stop the others."""
+        try:
+            member = decode_member(data)
+        except RendezvousStateError as error:
+            _logger.warning("Ignoring the record of node %s: %s", node, error)
+            return None
+        return member if member.node == node else None
+
+
+_running: "weakref.WeakSet[Driver]" = weakref.WeakSet()
+
+
+@atexit.register
+def _leave_at_exit() -> None:
+    """Nodes whose process ends leave their round, so that the others need not wait for a silence."""
+    drivers = [driver for driver in _running if driver._pid == os.getpid()]
+    for driver in drivers:
+        if driver.node.trouble is None:
+            driver.quit("leave")
+    deadline = time.monotonic() + _EXIT_PATIENCE
+    for driver in drivers:
+        driver.wait_until_finished(deadline)

@@ -1,0 +1,299 @@
+"""The handler that users hold."""
+
+import functools
+import os
+import socket
+import threading
+import time
+import uuid
+import weakref
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+
+from rendezvous_core._backend import MembershipBackend, RendezvousBackend
+from rendezvous_core._errors import (
+    RendezvousConnectionError,
+    RendezvousError,
+    RendezvousTimeoutError,
+)
+from rendezvous_core._handler import RendezvousHandler, RendezvousInfo, RendezvousStoreInfo
+from rendezvous_core._params import RendezvousParameters
+from rendezvous_core._plugins import assign_ranks
+from rendezvous_core._prefix_store import PrefixStore
+from rendezvous_core._register_backend import RegisterBackend
+from rendezvous_core._settings import RendezvousSettings, RendezvousTimeout
+from rendezvous_core._store import Store
+from rendezvous_core.dynamic.driver import Driver
+from rendezvous_core.dynamic.reporting import Reporter, describe_asks
+from rendezvous_core.protocol.node import Joined, Node
+from rendezvous_core.protocol.operations import Timing
+from rendezvous_core.protocol.ranks import keep_ranks
+from rendezvous_core.protocol.records import Member, Settings
+
+
+class DynamicRendezvousHandler(RendezvousHandler):
+    """Forms rounds over any backend; create it with `from_backend` or `create_handler`.
+
+    The handler owns its backend and closes it in `shutdown`. One background thread keeps the node
+    alive in the run, from `next_rendezvous` until the node leaves; it ends too when the handler is
+    garbage-collected, or when the interpreter exits, and the node then leaves its round.
+    """
+
+    @classmethod
+    def from_backend(
+        cls,
+        run_id: str,
+        store: Store,
+        backend: RendezvousBackend,
+        min_nodes: int,
+        max_nodes: int,
+        local_addr: str | None = None,
+        timeout: RendezvousTimeout | None = None,
+        keep_alive_interval: float = 5,
+        keep_alive_max_attempt: int = 3,
+        metadata: Mapping[str, str] | None = None,
+    ) -> "DynamicRendezvousHandler":
+        """Create a handler; the same arguments as torch's, and ``metadata`` for rank policies.
+
+        Args:
+            run_id: the id of the run.
+            store: what `next_rendezvous` hands out, under a prefix of the round.
+            backend: a `MembershipBackend`, or one with only the three methods of a register.
+            min_nodes: the least number of nodes of a round.
+            max_nodes: the greatest number of nodes of a round.
+            local_addr: where others reach this node; its fully qualified host name by default.
+            timeout: the timeouts; torch's defaults where not given.
+            keep_alive_interval: seconds between two heartbeats.
+            keep_alive_max_attempt: a node is dead after so many intervals without a heartbeat.
+            metadata: what rank policies may know of this node, such as its rack.
+
+        Raises:
+            ValueError: a setting is impossible; names it.
+        """
+        settings = RendezvousSettings(
+            run_id,
+            min_nodes,
+            max_nodes,
+            timeout or RendezvousTimeout(),
+            timedelta(seconds=keep_alive_interval),
+            keep_alive_max_attempt,
+        )
+        return cls(settings, store, backend, local_addr, metadata)
+
+    def __init__(
+        self,
+        settings: RendezvousSettings,
+        store: Store,
+        backend: RendezvousBackend,
+        local_addr: str | None = None,
+        metadata: Mapping[str, str] | None = None,
+    ) -> None:
+        self._settings = settings
+        self._store = store
+        self._backend = backend if isinstance(backend, MembershipBackend) else RegisterBackend(backend)
+        self._address = local_addr or _host_name()
+        self._calling = threading.Lock()
+
+        timing = Timing(
+            settings.keep_alive_interval.total_seconds(),
+            settings.keep_alive_max_attempt,
+            settings.timeout.last_call.total_seconds(),
+        )
+        member = Member(
+            node=uuid.uuid4().hex,
+            address=self._address,
+            pid=os.getpid(),
+            dead_after=timing.dead_after,
+            metadata=dict(metadata or {}),
+        )
+        node = Node(
+            member,
+            settings.run_id,
+            Settings(settings.min_nodes, settings.max_nodes),
+            timing,
+            lambda: uuid.uuid4().hex,
+            _rank,
+        )
+        self._driver = Driver(
+            node, self._backend, Reporter(settings.run_id), settings.timeout.heartbeat.total_seconds()
+        )
+        # At exit all drivers leave together; see the driver.
+        weakref.finalize(self, self._driver.abandon).atexit = False
+
+    @property
+    def settings(self) -> RendezvousSettings:
+        """The settings of the rendezvous."""
+        return self._settings
+
+    @property
+    def node_id(self) -> str:
+        """The id under which this node appears in events and in ``rdzv status``."""
+        return self._driver.node.member.node
+
+    def get_backend(self) -> str:
+        """See base class."""
+        return self._backend.name
+
+    def get_run_id(self) -> str:
+        """See base class."""
+        return self._settings.run_id
+
+    def next_rendezvous(self) -> RendezvousInfo:
+        """See base class. When it raises, the node has withdrawn and will not be ranked."""
+        if not self._calling.acquire(blocking=False):
+            raise RendezvousError("next_rendezvous is already under way in another thread.")
+        try:
+            joined = self._join()
+        finally:
+            self._calling.release()
+        prefix = f"rendezvous/{self._settings.run_id}/{joined.round}/{joined.round_id}"
+        store = PrefixStore(prefix, self._store)
+        bootstrap = functools.partial(RendezvousStoreInfo.build, joined.rank, store, self._address)
+        # Rank 0 has to publish now, the others may look it up when they need it.
+        return RendezvousInfo(
+            store, joined.rank, joined.world_size, bootstrap() if joined.rank == 0 else bootstrap
+        )
+
+    def _join(self) -> Joined:
+        timeout = self._settings.timeout
+        driver = self._driver
+        driver.ask()
+        try:
+            outcome = driver.wait_for_outcome(time.monotonic() + timeout.join.total_seconds())
+            if outcome is None:
+                # Giving up is a write like any other: the node may turn out to be ranked already.
+                driver.quit("cancel")
+                outcome = driver.wait_for_outcome(time.monotonic() + timeout.close.total_seconds())
+        except BaseException:
+            driver.quit("leave")
+            raise
+        if outcome is None:
+            raise self._timed_out()
+        if isinstance(outcome, RendezvousError):
+            raise outcome
+        return outcome
+
+    def _timed_out(self) -> RendezvousError:
+        node = self._driver.node
+        head = (
+            f"The rendezvous '{self._settings.run_id}' did not complete within "
+            f"{self._settings.timeout.join.total_seconds():g} s on the backend '{self._backend.name}'"
+        )
+        try:
+            if node.trouble is not None:
+                raise node.trouble
+            asks = describe_asks(node.state, self._driver.members().values(), self._settings.min_nodes)
+        except RendezvousError as trouble:
+            error = RendezvousConnectionError(f"{head}, which cannot be reached: {trouble}")
+            error.__cause__ = trouble
+            return error
+        return RendezvousTimeoutError(f"{head}: {asks}.")
+
+    def is_closed(self) -> bool:
+        """See base class. Asks the backend only while the node takes no part in the run."""
+        node = self._driver.node
+        state = self._driver.read_state() if node.finished else node.state
+        return state is not None and state.phase == "closed"
+
+    def set_closed(self) -> None:
+        """See base class.
+
+        Raises:
+            RendezvousConnectionError: the backend could not be reached within the close timeout.
+        """
+        self._driver.close_run(time.monotonic() + self._settings.timeout.close.total_seconds())
+
+    def num_nodes_waiting(self) -> int:
+        """See base class. Tells what the background thread was last told: no round trip."""
+        return self._driver.node.nodes_waiting
+
+    def leave(self, *, done: bool = False) -> bool:
+        """Withdraw this node without closing the run; it may ask again later.
+
+        With ``done`` the node's work in the round is finished, and the others are not called to a
+        new round on its account; once all participants are done the run closes.
+        Returns ``False`` if the others could not be told within the close timeout: they will find
+        the node silent instead.
+        """
+        self._driver.quit("done" if done else "leave")
+        finished = self._driver.wait_until_finished(
+            time.monotonic() + self._settings.timeout.close.total_seconds()
+        )
+        self._driver.stop()
+        return finished
+
+    def shutdown(self) -> bool:
+        """See base class. Nodes of the present round may finish their work."""
+        try:
+            self.set_closed()
+        except RendezvousError:
+            return False
+        finally:
+            self._driver.stop()
+            self._backend.close()
+        return True
+
+
+def create_handler(
+    store: Store, backend: RendezvousBackend, params: RendezvousParameters
+) -> DynamicRendezvousHandler:
+    """Create a handler from ``params``.
+
+    The options of ``params``, in seconds, fractions allowed: ``join_timeout`` (600),
+    ``last_call_timeout`` (30), ``close_timeout`` (30), ``heartbeat_timeout`` (5),
+    ``keep_alive_interval`` (5); and ``keep_alive_max_attempt`` (3), ``metadata`` (a mapping, or
+    text such as ``rack=r1;zone=a``).
+
+    Raises:
+        ValueError: an option is no number, or impossible; names it.
+    """
+    interval, attempts = (
+        params.get_as_float("keep_alive_interval", 5),
+        params.get_as_int("keep_alive_max_attempt", 3),
+    )
+    if interval is None or attempts is None:
+        name = "keep_alive_interval" if interval is None else "keep_alive_max_attempt"
+        raise TypeError(f"The rendezvous configuration option '{name}' must not be None.")
+    return DynamicRendezvousHandler.from_backend(
+        params.run_id,
+        store,
+        backend,
+        params.min_nodes,
+        params.max_nodes,
+        params.local_addr,
+        RendezvousTimeout(
+            _timeout(params, "join"),
+            _timeout(params, "last_call"),
+            _timeout(params, "close"),
+            _timeout(params, "heartbeat"),
+        ),
+        interval,
+        attempts,
+        _metadata(params),
+    )
+
+
+def _timeout(params: RendezvousParameters, name: str) -> timedelta | None:
+    seconds = params.get_as_float(f"{name}_timeout")
+    return None if seconds is None else timedelta(seconds=seconds)
+
+
+def _metadata(params: RendezvousParameters) -> Mapping[str, str]:
+    value = params.get("metadata", {})
+    if isinstance(value, Mapping):
+        return {str(name): str(text) for name, text in value.items()}
+    pairs = [pair.partition("=") for pair in str(value).split(";")]
+    if not all(name and separator for name, separator, _ in pairs):
+        raise ValueError(
+            f"The rendezvous configuration option 'metadata' ({value!r}) must look like 'rack=r1;zone=a'."
+        )
+    return {name.strip(): text.strip() for name, _, text in pairs}
+
+
+def _rank(members: Sequence[Member], previous: Sequence[str]) -> Sequence[str]:
+    return assign_ranks(members, previous) or keep_ranks(members, previous)
+
+
+@functools.cache
+def _host_name() -> str:
+    return socket.getfqdn()

@@ -1,0 +1,73 @@
+"""Tells observers what happens, and people who is missing."""
+
+import time
+from collections.abc import Iterable
+
+from rendezvous_core._hookspecs import RendezvousEvent
+from rendezvous_core._plugins import emit
+from rendezvous_core.protocol.node import Joined, Node
+from rendezvous_core.protocol.records import Member, State
+
+
+class Reporter:
+    """Turns what changed in a node since the last look into events. Used by one thread alone."""
+
+    def __init__(self, run_id: str) -> None:
+        self._run_id = run_id
+        self._outcome: object = None
+        self._state: State | None = None
+        self._trouble = False
+
+    def report(self, node: Node) -> None:
+        """Emit what is new."""
+        state, former = node.state, self._state
+        if node.outcome is not self._outcome:
+            self._outcome = node.outcome
+            if isinstance(node.outcome, Joined):
+                rank, size = node.outcome.rank, node.outcome.world_size
+                self._emit(node, "joined", f"joined as rank {rank} of {size}", rank=rank, world_size=size)
+            elif node.outcome is not None:
+                self._emit(node, "refused", f"was refused: {node.outcome}")
+        if state is not None and state is not former:
+            self._state = state
+            me = node.member.node
+            if state.coordinator == me and (former is None or former.coordinator != me):
+                self._emit(node, "coordinates", "coordinates the run")
+            if state.coordinator == me and former is not None and former.round_id == state.round_id:
+                for lost, reason in state.gone.items():
+                    if lost not in former.gone:
+                        self._emit(
+                            node, "departed", f"notes that {lost} is {reason}", departed=lost, reason=reason
+                        )
+            if state.phase == "closed" and (former is None or former.phase != "closed"):
+                self._emit(node, "closed", "sees the run closed")
+        if (node.trouble is not None) != self._trouble:
+            self._trouble = node.trouble is not None
+            if node.trouble is not None:
+                self._emit(node, "disconnected", f"cannot reach the backend: {node.trouble}")
+            else:
+                self._emit(node, "reconnected", "reaches the backend again")
+
+    def _emit(self, node: Node, kind: str, text: str, **details: object) -> None:
+        round_number = node.state.round if node.state else None
+        message = f"node {node.member.node[:8]} on {node.member.address} {text}"
+        emit(RendezvousEvent(kind, self._run_id, node.member.node, round_number, message, details))
+
+
+def describe_asks(state: State | None, members: Iterable[Member], min_nodes: int) -> str:
+    """Say who is waiting for a round, when they were last heard, and how many are missing."""
+    now = time.time()
+    asks = [
+        member
+        for member in members
+        if member.intent == "join" and not (state and state.has_spent(member.node, member.ticket))
+    ]
+    present = [member for member in asks if now - member.at <= member.dead_after]
+    here = ", ".join(describe_member(member, now) for member in asks) or "nobody"
+    missing = max(0, min_nodes - len(present))
+    return f"{len(present)} of at least {min_nodes} nodes are there ({here}); {missing} more needed"
+
+
+def describe_member(member: Member, now: float) -> str:
+    """Name one member for people. The age trusts the clock of its host, so it is only a hint."""
+    return f"{member.address} pid {member.pid}, heard {max(0.0, now - member.at):.0f} s ago"

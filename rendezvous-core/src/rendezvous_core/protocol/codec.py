@@ -1,0 +1,99 @@
+"""State and members as bytes: versioned JSON, checked against the schema when read. Never code."""
+
+import msgspec
+from msgspec import Struct
+
+from rendezvous_core._errors import RendezvousStateError
+from rendezvous_core.protocol.records import Member, State
+
+VERSION = 1
+
+MAX_STATE = 8 * 1024 * 1024
+MAX_MEMBER = 64 * 1024
+
+
+class _Versioned(Struct):
+    v: int
+
+
+class _StateEnvelope(Struct, frozen=True):
+    v: int
+    state: State
+
+
+class _MemberEnvelope(Struct, frozen=True):
+    v: int
+    member: Member
+
+
+_encoder = msgspec.json.Encoder()
+_version_decoder = msgspec.json.Decoder(_Versioned)
+_state_decoder = msgspec.json.Decoder(_StateEnvelope)
+_member_decoder = msgspec.json.Decoder(_MemberEnvelope)
+
+
+def encode_state(state: State) -> bytes:
+    """Return ``state`` as bytes. Raises `RendezvousStateError` if it exceeds `MAX_STATE`."""
+    return _checked_size(_encoder.encode(_StateEnvelope(VERSION, state)), MAX_STATE, "state")
+
+
+def encode_member(member: Member) -> bytes:
+    """Return ``member`` as bytes. Raises `RendezvousStateError` if it exceeds `MAX_MEMBER`."""
+    return _checked_size(_encoder.encode(_MemberEnvelope(VERSION, member)), MAX_MEMBER, "member record")
+
+
+def decode_state(data: bytes) -> State:
+    """Read a state.
+
+    Raises:
+        RendezvousStateError: too large, no JSON, of another version, not of this schema, or
+            contradictory; the message says which.
+    """
+    _check_version(data, MAX_STATE, "state")
+    try:
+        state = _state_decoder.decode(data).state
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise _corrupt("state", str(error)) from error
+    nodes = {seat.node for seat in state.roster}
+    if len(nodes) != len(state.roster):
+        raise _corrupt("state", "a node has two ranks")
+    if not state.gone.keys() <= nodes:
+        raise _corrupt("state", "a node is gone that was never in")
+    if not 1 <= state.settings.min_nodes <= state.settings.max_nodes:
+        raise _corrupt("state", f"impossible settings {state.settings}")
+    return state
+
+
+def decode_member(data: bytes) -> Member:
+    """Read the record of a member; raises as `decode_state` does."""
+    _check_version(data, MAX_MEMBER, "member record")
+    try:
+        return _member_decoder.decode(data).member
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise _corrupt("member record", str(error)) from error
+
+
+def _check_version(data: bytes, limit: int, what: str) -> None:
+    _checked_size(data, limit, what)
+    try:
+        version = _version_decoder.decode(data).v
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise _corrupt(what, str(error)) from error
+    if version != VERSION:
+        raise RendezvousStateError(
+            f"The {what} is of protocol version {version}, but this node speaks version {VERSION}: "
+            "run the same release of rendezvous-core on all nodes, or use a new run id."
+        )
+
+
+def _checked_size(data: bytes, limit: int, what: str) -> bytes:
+    if len(data) > limit:
+        raise _corrupt(what, f"its {len(data)} bytes exceed the limit of {limit}")
+    return data
+
+
+def _corrupt(what: str, problem: str) -> RendezvousStateError:
+    return RendezvousStateError(
+        f"The {what} of the rendezvous is corrupt: {problem}. Something else writes to its key, or the "
+        "key was damaged; remove it or use a new run id."
+    )
