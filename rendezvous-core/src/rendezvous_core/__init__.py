@@ -12,6 +12,14 @@ from rendezvous_core._errors import (
 from rendezvous_core._handler import RendezvousHandler, RendezvousInfo, RendezvousStoreInfo
 from rendezvous_core._hookspecs import RankCandidate, RendezvousEvent, hookimpl
 from rendezvous_core._params import RendezvousParameters
+from rendezvous_core._plugins import RendezvousPluginError
+from rendezvous_core._registry import (
+    RendezvousHandlerCreator,
+    RendezvousHandlerRegistry,
+    UnknownBackendError,
+    get_rendezvous_handler,
+    rendezvous_handler_registry,
+)
 from rendezvous_core._settings import RendezvousSettings, RendezvousTimeout
 from rendezvous_core._store import Store
 
@@ -26,8 +34,11 @@ __all__ = [
     "RendezvousEvent",
     "RendezvousGracefulExitError",
     "RendezvousHandler",
+    "RendezvousHandlerCreator",
+    "RendezvousHandlerRegistry",
     "RendezvousInfo",
     "RendezvousParameters",
+    "RendezvousPluginError",
     "RendezvousSettings",
     "RendezvousStateError",
     "RendezvousStoreInfo",
@@ -35,5 +46,8 @@ __all__ = [
     "RendezvousTimeoutError",
     "Store",
     "Token",
+    "UnknownBackendError",
+    "get_rendezvous_handler",
     "hookimpl",
+    "rendezvous_handler_registry",
 ]

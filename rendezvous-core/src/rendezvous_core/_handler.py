@@ -132,6 +132,3 @@ class RendezvousHandler(ABC):
     @abstractmethod
     def shutdown(self) -> bool:
         """Close the run and release all resources. ``False`` if closing could not be confirmed."""
-
-
-RendezvousHandlerCreator = Callable[..., RendezvousHandler]
