@@ -21,11 +21,12 @@ from rendezvous_core._registry import (
     rendezvous_handler_registry,
 )
 from rendezvous_core._settings import RendezvousSettings, RendezvousTimeout
-from rendezvous_core._store import Store
+from rendezvous_core._store import QueueEmptyError, Store
 
 __all__ = [
     "Members",
     "MembershipBackend",
+    "QueueEmptyError",
     "RankCandidate",
     "RendezvousBackend",
     "RendezvousClosedError",

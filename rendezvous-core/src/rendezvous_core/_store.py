@@ -1,8 +1,12 @@
 """The port of a shared key-value store: the interface of torch's c10d ``Store``."""
 
+import time
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import timedelta
+from secrets import token_hex
+
+from rendezvous_core._errors import RendezvousError, RendezvousTimeoutError
 
 Timeout = timedelta | float
 """A duration: a `timedelta` (as torch's stores take it) or a number of seconds."""
@@ -12,6 +16,17 @@ Value = str | bytes
 
 DEFAULT_TIMEOUT = timedelta(seconds=300)
 
+_ABSENT = b"\0absent"
+_ITEM = b"+"
+_ABANDONED = b"-"
+_PATIENCE = 0.5
+
+
+class QueueEmptyError(RendezvousError):
+    """`Store.queue_pop` was told not to block and found nothing."""
+
+    _default = "The queue is empty."
+
 
 class Store(ABC):
     """A key-value store shared by the nodes of one round.
@@ -20,6 +35,10 @@ class Store(ABC):
     called from several threads; a blocked `get` or `wait` must not hold up other calls. Reads see
     every write acknowledged before. Raises `RendezvousTimeoutError`, naming the missing keys, when
     a blocking call runs out of time, and `RendezvousConnectionError` when the store is unreachable.
+
+    The methods that are not abstract are built on those that are. Their own keys are ordinary keys:
+    a barrier uses ``<key>/num_members`` and ``<key>/last_member``, as torch's does; a queue uses
+    ``<key>/queue/head``, ``<key>/queue/tail`` and ``<key>/queue/<number>``.
     """
 
     def __init__(self, timeout: Timeout = DEFAULT_TIMEOUT) -> None:
@@ -72,7 +91,10 @@ class Store(ABC):
 
     @abstractmethod
     def wait(self, keys: Sequence[str], timeout: Timeout | None = None) -> None:
-        """Block until all keys exist, at most ``timeout`` (`Store.timeout` by default)."""
+        """Block until all keys exist, at most ``timeout`` (`Store.timeout` by default).
+
+        A timeout of zero or less looks once.
+        """
 
     @abstractmethod
     def delete_key(self, key: str) -> bool:
@@ -85,3 +107,151 @@ class Store(ABC):
     @abstractmethod
     def list_keys(self) -> list[str]:
         """All keys, in no particular order."""
+
+    def multi_get(self, keys: Sequence[str]) -> list[bytes]:
+        """Return the values in the order of ``keys``, blocking until all exist."""
+        self.wait(keys)
+        return [self.get(key) for key in keys]
+
+    def multi_set(self, keys: Sequence[str], values: Sequence[Value]) -> None:
+        """Write several keys in the order given; others may see the first before the last.
+
+        Raises ``ValueError``, and writes nothing, unless there are as many values as keys.
+        """
+        check_pairs(keys, values)
+        for key, value in zip(keys, values, strict=True):
+            self.set(key, value)
+
+    def queue_push(self, key: str, value: Value) -> None:
+        """Append an item to the queue ``key``. Queues and plain values do not share a key."""
+        item = _ITEM + encode(value)
+        while True:
+            place = _place(key, self.add(_tail(key), 1))
+            if self.compare_set(place, b"", item) == item:
+                return
+            self.delete_key(place)  # a reader took this push for dead and passed over its place
+
+    def queue_pop(self, key: str, block: bool = True, timeout: Timeout | None = None) -> bytes:
+        """Take the oldest item of the queue ``key``: one caller gets it, and none loses it.
+
+        Blocks for an item at most ``timeout`` (`Store.timeout` by default; torch has no such
+        argument); with ``block=False`` raises `QueueEmptyError` where there is none. Where a pusher
+        died half-way, the items behind it arrive half a second later.
+        """
+        limit = self._limit(timeout)
+        deadline = time.monotonic() + limit
+        while True:
+            head = peek(self, _head(key))
+            place = _place(key, _number(head) + 1)
+            item = peek(self, place)
+            if item is None:
+                push_begun = _number(peek(self, _tail(key))) > _number(head)
+                if peek(self, _head(key)) != head:
+                    continue
+                if not (push_begun or block):
+                    raise QueueEmptyError(f"The queue {key!r} is empty.")
+                left = deadline - time.monotonic() if block else _PATIENCE
+                if left <= 0:
+                    raise RendezvousTimeoutError(
+                        f"Timed out after {limit:g} s waiting for an item in the queue {key!r}."
+                    )
+                try:
+                    self.wait([place], min(left, _PATIENCE))
+                except RendezvousTimeoutError:
+                    if push_begun and peek(self, _head(key)) == head:
+                        self.compare_set(place, b"", _ABANDONED)
+                continue
+            # Unlike the bare number, the nonce tells one's own step from another reader's.
+            claim = f"{_number(head) + 1} {token_hex(8)}".encode()
+            if self.compare_set(_head(key), head or b"", claim) == claim and item != _ABANDONED:
+                self.delete_key(place)
+                return item[len(_ITEM) :]
+
+    def queue_len(self, key: str) -> int:
+        """The number of items in the queue ``key``; 0 where there is no such queue."""
+        head, tail = peek(self, _head(key)), peek(self, _tail(key))
+        return max(0, _number(tail) - _number(head))
+
+    def barrier(self, key: str, world_size: int, timeout: Timeout | None = None) -> None:
+        """Block until ``world_size`` callers have come, at most ``timeout`` (`Store.timeout` by default).
+
+        A key serves one barrier: once complete it lets everybody through, and who gave up there
+        still counts.
+        """
+        if world_size < 1:
+            raise ValueError(f"The world_size of a barrier ({world_size}) must be greater than zero.")
+        members, last = f"{key}/num_members", f"{key}/last_member"
+        if self.add(members, 1) >= world_size:
+            self.set(last, b"1")
+        try:
+            self.wait([last], timeout)
+        except RendezvousTimeoutError as error:
+            raise RendezvousTimeoutError(
+                f"Timed out after {self._limit(timeout):g} s at the barrier {key!r}: "
+                f"{self.add(members, 0)} of {world_size} have come."
+            ) from error
+
+    def clone(self) -> "Store":
+        """Return a handle of the same data that never waits for calls made on this one.
+
+        That is this very handle, unless a store says otherwise: see the class on threads.
+        """
+        return self
+
+    def has_extended_api(self) -> bool:
+        """Whether `append`, `multi_get` and `multi_set` are there: in every store of ours they are."""
+        return True
+
+    def _limit(self, timeout: Timeout | None) -> float:
+        return seconds(self._timeout if timeout is None else timeout)
+
+
+def encode(value: Value) -> bytes:
+    """Turn what may be written into what is stored."""
+    return value.encode() if isinstance(value, str) else bytes(memoryview(value))
+
+
+def seconds(timeout: Timeout) -> float:
+    """Turn a duration into seconds."""
+    return timeout.total_seconds() if isinstance(timeout, timedelta) else float(timeout)
+
+
+def check_pairs(keys: Sequence[str], values: Sequence[Value]) -> None:
+    """Refuse a `Store.multi_set` whose ``keys`` and ``values`` differ in number."""
+    if len(keys) != len(values):
+        raise ValueError(f"multi_set needs one value per key, not {len(values)} for {len(keys)} keys.")
+
+
+def peek(store: Store, key: str) -> bytes | None:
+    """Return a value, or ``None`` where there is none, in one operation that never blocks."""
+    value = store.compare_set(key, _ABSENT, _ABSENT)
+    return None if value == _ABSENT else value
+
+
+def keys_timeout(
+    timeout: Timeout, missing: Collection[str], present: Collection[str]
+) -> RendezvousTimeoutError:
+    """Build the error of a blocking call that ran out of time."""
+    message = f"Timed out after {seconds(timeout):g} s waiting for keys: {_names(missing)}"
+    return RendezvousTimeoutError(f"{message}; present: {_names(present)}." if present else f"{message}.")
+
+
+def _names(keys: Collection[str], most: int = 8) -> str:
+    shown = ", ".join(repr(key) for key in sorted(keys)[:most])
+    return f"{shown} and {len(keys) - most} more" if len(keys) > most else shown
+
+
+def _head(key: str) -> str:
+    return f"{key}/queue/head"
+
+
+def _tail(key: str) -> str:
+    return f"{key}/queue/tail"
+
+
+def _place(key: str, number: int) -> str:
+    return f"{key}/queue/{number}"
+
+
+def _number(counter: bytes | None) -> int:
+    return int(counter.split()[0]) if counter else 0
