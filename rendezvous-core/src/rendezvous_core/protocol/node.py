@@ -277,7 +277,6 @@ class Node:
             self._news |= self.outcome is None
         if state.phase == "complete" and state.round > self.member.seen:
             self.member = replace(self.member, seen=state.round)
-            self._put_at = _NEVER
         self._settle()
 
     # The ask
