@@ -1,5 +1,7 @@
 """Elastic rendezvous: nodes that come, go and crash agree on membership, ranks and a shared store."""
 
+from typing import TYPE_CHECKING, Any
+
 from rendezvous_core._backend import Members, MembershipBackend, RendezvousBackend, Token
 from rendezvous_core._errors import (
     RendezvousClosedError,
@@ -23,7 +25,11 @@ from rendezvous_core._registry import (
 from rendezvous_core._settings import RendezvousSettings, RendezvousTimeout
 from rendezvous_core._store import QueueEmptyError, Store
 
+if TYPE_CHECKING:
+    from rendezvous_core.dynamic.handler import DynamicRendezvousHandler, create_handler
+
 __all__ = [
+    "DynamicRendezvousHandler",
     "Members",
     "MembershipBackend",
     "QueueEmptyError",
@@ -48,7 +54,21 @@ __all__ = [
     "Store",
     "Token",
     "UnknownBackendError",
+    "create_handler",
     "get_rendezvous_handler",
     "hookimpl",
     "rendezvous_handler_registry",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    # The protocol is loaded with the first handler, so that merely importing this package stays cheap.
+    if name in ("DynamicRendezvousHandler", "create_handler"):
+        from rendezvous_core.dynamic import handler
+
+        return getattr(handler, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
