@@ -15,6 +15,7 @@ from rendezvous_core._handler import RendezvousHandler, RendezvousInfo, Rendezvo
 from rendezvous_core._hookspecs import RankCandidate, RendezvousEvent, hookimpl
 from rendezvous_core._params import RendezvousParameters
 from rendezvous_core._plugins import RendezvousPluginError
+from rendezvous_core._prefix_store import PrefixStore
 from rendezvous_core._registry import (
     RendezvousHandlerCreator,
     RendezvousHandlerRegistry,
@@ -24,6 +25,7 @@ from rendezvous_core._registry import (
 )
 from rendezvous_core._settings import RendezvousSettings, RendezvousTimeout
 from rendezvous_core._store import QueueEmptyError, Store
+from rendezvous_core._store_backend import StoreBackend
 
 if TYPE_CHECKING:
     from rendezvous_core.dynamic.handler import DynamicRendezvousHandler, create_handler
@@ -32,6 +34,7 @@ __all__ = [
     "DynamicRendezvousHandler",
     "Members",
     "MembershipBackend",
+    "PrefixStore",
     "QueueEmptyError",
     "RankCandidate",
     "RendezvousBackend",
@@ -52,6 +55,7 @@ __all__ = [
     "RendezvousTimeout",
     "RendezvousTimeoutError",
     "Store",
+    "StoreBackend",
     "Token",
     "UnknownBackendError",
     "create_handler",

@@ -1,0 +1,111 @@
+"""A view of another store under a prefix."""
+
+from collections.abc import Sequence
+
+from rendezvous_core._store import Store, Timeout, Value, peek
+
+
+class PrefixStore(Store):
+    """Keeps its keys in ``store`` as ``<prefix>/<key>``, as torch's class does; views nest.
+
+    Two things differ from torch's: `num_keys` and `list_keys` know only the keys of this view,
+    named as they are here, and `set_timeout` changes this view alone. The timeout starts as that
+    of ``store``.
+    """
+
+    def __init__(self, prefix: str, store: Store) -> None:
+        super().__init__(store.timeout)
+        self._start = f"{prefix}/"
+        self._store = store
+
+    @property
+    def underlying_store(self) -> Store:
+        """The store under this view."""
+        return self._store
+
+    def set(self, key: str, value: Value) -> None:
+        """See base class."""
+        self._store.set(self._start + key, value)
+
+    def get(self, key: str) -> bytes:
+        """See base class."""
+        key = self._start + key
+        if self._timeout == self._store.timeout:
+            return self._store.get(key)
+        while True:
+            self._store.wait([key], self._timeout)
+            value = peek(self._store, key)
+            if value is not None:
+                return value
+
+    def add(self, key: str, amount: int) -> int:
+        """See base class."""
+        return self._store.add(self._start + key, amount)
+
+    def append(self, key: str, value: Value) -> None:
+        """See base class."""
+        self._store.append(self._start + key, value)
+
+    def compare_set(self, key: str, expected_value: Value, desired_value: Value) -> bytes:
+        """See base class."""
+        return self._store.compare_set(self._start + key, expected_value, desired_value)
+
+    def check(self, keys: Sequence[str]) -> bool:
+        """See base class."""
+        return self._store.check(self._full(keys))
+
+    def wait(self, keys: Sequence[str], timeout: Timeout | None = None) -> None:
+        """See base class."""
+        self._store.wait(self._full(keys), self._limit(timeout))
+
+    def delete_key(self, key: str) -> bool:
+        """See base class."""
+        return self._store.delete_key(self._start + key)
+
+    def num_keys(self) -> int:
+        """The number of keys under the prefix."""
+        return len(self.list_keys())
+
+    def list_keys(self) -> list[str]:
+        """The keys under the prefix, without it."""
+        keys = self._store.list_keys()
+        return [key.removeprefix(self._start) for key in keys if key.startswith(self._start)]
+
+    def multi_get(self, keys: Sequence[str]) -> list[bytes]:
+        """See base class."""
+        if self._timeout != self._store.timeout:
+            self.wait(keys)
+        return self._store.multi_get(self._full(keys))
+
+    def multi_set(self, keys: Sequence[str], values: Sequence[Value]) -> None:
+        """See base class."""
+        self._store.multi_set(self._full(keys), values)
+
+    def queue_push(self, key: str, value: Value) -> None:
+        """See base class."""
+        self._store.queue_push(self._start + key, value)
+
+    def queue_pop(self, key: str, block: bool = True, timeout: Timeout | None = None) -> bytes:
+        """See base class."""
+        return self._store.queue_pop(self._start + key, block, self._limit(timeout))
+
+    def queue_len(self, key: str) -> int:
+        """See base class."""
+        return self._store.queue_len(self._start + key)
+
+    def barrier(self, key: str, world_size: int, timeout: Timeout | None = None) -> None:
+        """See base class."""
+        self._store.barrier(self._start + key, world_size, self._limit(timeout))
+
+    def clone(self) -> "PrefixStore":
+        """See base class."""
+        view = PrefixStore(self._start[:-1], self._store.clone())
+        view.set_timeout(self._timeout)
+        return view
+
+    def has_extended_api(self) -> bool:
+        """See base class."""
+        return self._store.has_extended_api()
+
+    def _full(self, keys: Sequence[str]) -> list[str]:
+        return [self._start + key for key in keys]

@@ -1,0 +1,247 @@
+"""A membership backend over any store."""
+
+import contextlib
+import re
+import threading
+import time
+from collections.abc import Iterable, Sequence
+from secrets import token_bytes, token_hex
+from urllib.parse import quote, unquote
+
+from rendezvous_core._backend import Members, MembershipBackend, Token
+from rendezvous_core._errors import RendezvousConnectionError, RendezvousStateError, RendezvousTimeoutError
+from rendezvous_core._prefix_store import PrefixStore
+from rendezvous_core._store import Store, peek
+
+_STATE = "state"
+_INDEX = "index"
+_BELL = "bell"
+
+_HEAD = re.compile(rb"rdzv1((?: [0-9a-f]{16})+)\n")
+_KEPT_SIGNALS = 8
+_NONCE = 8
+_SLICE = 5.0
+_SLACK = 16
+
+
+class StoreBackend(MembershipBackend):
+    """Keeps a run in ``store``, under the prefix ``rendezvous-run/<run_id, percent-encoded>``.
+
+    It needs no more of the store than the abstract methods of `Store` without `Store.num_keys` and
+    `Store.list_keys`. The keys of a run:
+
+    - ``state``: ids of this and earlier writes, then the state. The value is its own token.
+    - ``changed/<id>``: exists once the state of that id was replaced; ``changed/none``, once a
+      first state was written. Nobody has to know the id of a write to wait for it.
+    - ``index``: the nodes that ever put a record, and ``member/<node>``: a nonce and the record,
+      or nothing once the node was removed.
+    - ``bell``: exists while an announcement, or a new state, awaits the one who waits for members.
+      That is the coordinator: a second waiter may learn of an announcement only by its timeout.
+
+    A record costs one operation, one more when it is announced and two more when it is a node's
+    first; reading the state and waiting for it cost one each, writing it two or three.
+
+    Args:
+        store: the store; closing this backend does not touch it.
+        run_id: the run; runs in one store know nothing of each other.
+        name: the name under which the backend is selected.
+
+    Raises:
+        ValueError: an empty run id.
+    """
+
+    def __init__(self, store: Store, run_id: str, name: str = "store") -> None:
+        if not run_id:
+            raise ValueError("The run id must be a non-empty string.")
+        self._name = name
+        self._store = store
+        self._prefix = f"rendezvous-run/{quote(run_id, safe='')}"
+        self._run = PrefixStore(self._prefix, store)
+        self._idle: list[PrefixStore] = []
+        self._written: dict[str, bytes] = {}
+        self._latest: object = self  # what was last read of the state; at first neither bytes nor None
+        self._bell_watcher: int | None = None
+        self._closed = False
+
+    @property
+    def name(self) -> str:
+        """See base class."""
+        return self._name
+
+    @property
+    def store(self) -> Store:
+        """The store that was given."""
+        return self._store
+
+    def get_state(self) -> tuple[bytes, Token] | None:
+        """See base class."""
+        value = self._look()
+        return None if value is None else (self._split(value)[1], value)
+
+    def set_state(self, state: bytes, token: Token | None = None) -> tuple[bytes, Token, bool] | None:
+        """See base class. A write of which only the reply was lost is recognised as done."""
+        try:
+            ids = [] if token is None else self._split(token)[0]
+        except RendezvousStateError:  # a foreign token
+            found = self.get_state()
+            return found and (*found, False)
+        written = _join([token_hex(_NONCE), *ids[:_KEPT_SIGNALS]], state)
+        standing = self._replace(token, written)
+        if standing is None:
+            return None
+        if standing != written:
+            return self._split(standing)[1], standing, False
+        with contextlib.suppress(RendezvousConnectionError):  # the write stands; waiters time out
+            self._announce_state(ids)
+        return state, written, True
+
+    def put_member(self, node: str, record: bytes, *, announce: bool) -> None:
+        """See base class."""
+        run = self._live()
+        key, value = _member(node), token_bytes(_NONCE) + record
+        former = self._written.get(node)
+        # That one's own last record still stands proves that the index still names the node.
+        if former is None or run.compare_set(key, former, value) != value:
+            run.set(key, value)
+            run.append(_INDEX, f"{quote(node, safe='')}\n")
+        self._written[node] = value
+        if announce:
+            run.set(_BELL, b"1")
+
+    def remove_member(self, node: str) -> None:
+        """See base class."""
+        run, key = self._live(), _member(node)
+        self._written.pop(node, None)
+        value = peek(run, key)
+        if value:
+            run.compare_set(key, value, b"")
+
+    def members(self) -> Members:
+        """See base class."""
+        index = peek(self._live(), _INDEX) or b""
+        entries = [line for line in index.decode().split("\n") if line and not line.startswith("#")]
+        nodes = [unquote(entry) for entry in dict.fromkeys(entries)]
+        values = dict(zip(nodes, self._values([_member(node) for node in nodes]), strict=True))
+        records = {node: value[_NONCE:] for node, value in values.items() if value}
+        if len(entries) > 2 * len(records) + _SLACK:
+            self._compact(index, records, values.keys() - records.keys())
+        return Members(records, True)
+
+    def wait_for_change(self, token: Token | None, timeout: float, members: Token | None = None) -> bool:
+        """See base class.
+
+        Looks at the state first only where ``token`` is not what this backend last read: what was
+        written since then has left its signal.
+        """
+        deadline = time.monotonic() + timeout
+        me = threading.get_ident()
+        if members is not None:
+            self._bell_watcher = me
+        elif self._bell_watcher == me:
+            self._bell_watcher = None
+        if self._latest != token and self._look() != token:
+            return True
+        awaited = _signal(None if token is None else self._split(token)[0][0]) if members is None else _BELL
+        while not self._closed:
+            try:
+                self._wait(awaited, min(deadline - time.monotonic(), _SLICE))
+            except RendezvousTimeoutError:
+                if time.monotonic() >= deadline:
+                    return False
+                if self._look() != token:
+                    return True
+                continue
+            if members is not None:
+                self._live().delete_key(_BELL)  # before the caller lists, so that no put is missed
+            elif token is None and self._look() is None:
+                self._live().delete_key(awaited)  # it was of a state that was lost since
+                if self._look() is None:
+                    continue
+            return True
+        return False
+
+    def close(self) -> None:
+        """See base class. A wait under way ends within five seconds."""
+        self._closed = True
+        self._idle.clear()
+
+    def _live(self) -> PrefixStore:
+        if self._closed:
+            raise RendezvousConnectionError(f"This backend '{self._name}' was closed.")
+        return self._run
+
+    def _look(self) -> bytes | None:
+        value = peek(self._live(), _STATE)
+        self._latest = value
+        return value
+
+    def _split(self, value: object) -> tuple[list[str], bytes]:
+        """Return the ids of a stored state, the newest first, and the state."""
+        found = _HEAD.match(value) if isinstance(value, bytes) else None
+        if found is None:
+            raise RendezvousStateError(
+                f"The key '{self._prefix}/{_STATE}' of the store holds no state of this library: "
+                f"{value!r:.80}. Delete it, or choose another run id."
+            )
+        return found[1].decode().split(), found.string[found.end() :]
+
+    def _replace(self, token: bytes | None, written: bytes) -> bytes | None:
+        """Compare-and-set the state; return what then stands."""
+        try:
+            value = self._live().compare_set(_STATE, token or b"", written)
+        except RendezvousConnectionError:
+            if self._look() != written:
+                raise
+            return written
+        self._latest = None if value == token else value
+        return None if value == token else value
+
+    def _announce_state(self, ids: Sequence[str]) -> None:
+        """Wake those who wait for the state of ``ids``, the newest first, to be replaced."""
+        keys = [_signal(ids[0] if ids else None)]
+        if self._bell_watcher != threading.get_ident():  # who waits for members knows its own writes
+            keys.append(_BELL)
+        self._run.multi_set(keys, [b"1"] * len(keys))
+        for old in ids[_KEPT_SIGNALS:]:
+            self._run.delete_key(_signal(old))
+
+    def _wait(self, key: str, timeout: float) -> None:
+        """Wait on a handle that is used for nothing else meanwhile: some block all other calls."""
+        store = self._idle.pop() if self._idle else self._run.clone()
+        # To some stores no time means for ever, and they count in milliseconds.
+        try:
+            store.wait([key], max(timeout, 0.001))
+        except RendezvousTimeoutError:
+            self._idle.append(store)
+            raise
+        self._idle.append(store)
+
+    def _values(self, keys: Sequence[str]) -> list[bytes]:
+        if not keys:
+            return []
+        with contextlib.suppress(RendezvousTimeoutError):
+            if self._live().check(keys):
+                return self._run.multi_get(keys)
+        # Part of the data was lost: give nodes that are still there a record to replace.
+        return [self._run.compare_set(key, b"", b"") for key in keys]
+
+    def _compact(self, index: bytes, kept: Iterable[str], dropped: Iterable[str]) -> None:
+        """Shorten the index unless a node was added to it meanwhile."""
+        # The nonce keeps an index from ever being the same again.
+        lines = [f"#{token_hex(_NONCE)}", *(quote(node, safe="") for node in kept)]
+        shorter = "".join(f"{line}\n" for line in lines).encode()
+        if self._run.compare_set(_INDEX, index, shorter) == shorter:
+            for node in dropped:
+                self._run.delete_key(_member(node))
+
+
+def _member(node: str) -> str:
+    return f"member/{node}"
+
+
+def _signal(state_id: str | None) -> str:
+    return f"changed/{state_id or 'none'}"
+
+
+def _join(ids: Sequence[str], state: bytes) -> bytes:
+    return f"rdzv1 {' '.join(ids)}\n".encode() + state
