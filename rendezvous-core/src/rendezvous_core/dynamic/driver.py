@@ -100,6 +100,20 @@ class Driver:
         with self._changed:
             return self.node.outcome
 
+    def wait_for_membership_change(self, timeout: float | None) -> bool:
+        """Block until the round that the node is in calls for another, or the node's part in it is over."""
+        node = self.node
+        with self._changed:
+            joined = node.joined
+
+            def is_over() -> bool:
+                return node.finished or node.joined is not joined or node.member.intent != "join"
+
+            self._changed.wait_for(lambda: is_over() or node.nodes_waiting > 0, timeout)
+            if node.joined is joined and isinstance(node.outcome, RendezvousError):
+                raise node.outcome
+            return node.nodes_waiting > 0 and not is_over()
+
     def wait_until_finished(self, deadline: float) -> bool:
         """Block until the node has no more business in the run."""
         return self._wait(lambda: self.node.finished, deadline)

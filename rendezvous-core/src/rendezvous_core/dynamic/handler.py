@@ -146,8 +146,7 @@ class DynamicRendezvousHandler(RendezvousHandler):
             joined = self._join()
         finally:
             self._calling.release()
-        prefix = f"rendezvous/{self._settings.run_id}/{joined.round}/{joined.round_id}"
-        store = PrefixStore(prefix, self._store)
+        store = PrefixStore(store_prefix(self._settings.run_id, joined), self._store)
         bootstrap = functools.partial(RendezvousStoreInfo.build, joined.rank, store, self._address)
         # Rank 0 has to publish now, the others may look it up when they need it.
         return RendezvousInfo(
@@ -160,6 +159,8 @@ class DynamicRendezvousHandler(RendezvousHandler):
         driver.ask()
         try:
             outcome = driver.wait_for_outcome(time.monotonic() + timeout.join.total_seconds())
+            if outcome is None and driver.node.finished:
+                raise RendezvousError("This node has left the rendezvous while it was waiting in it.")
             if outcome is None:
                 # Giving up is a write like any other: the node may turn out to be ranked already.
                 driver.quit("cancel")
@@ -207,6 +208,22 @@ class DynamicRendezvousHandler(RendezvousHandler):
         """See base class. Tells what the background thread was last told: no round trip."""
         return self._driver.node.nodes_waiting
 
+    @property
+    def joined(self) -> Joined | None:
+        """The round that the latest `next_rendezvous` returned from; ``None`` while it is under way."""
+        return self._driver.node.joined
+
+    def wait_for_membership_change(self, timeout: float | None = None) -> bool:
+        """Block until `num_nodes_waiting` is above zero, at most ``timeout`` seconds; ``None``: forever.
+
+        Returns ``False`` when the time ran out, and when this node itself ended its part in the round
+        meanwhile, with `next_rendezvous` or `leave`.
+
+        Raises:
+            RendezvousError: nothing watches any more, as the background thread has failed.
+        """
+        return self._driver.wait_for_membership_change(timeout)
+
     def leave(self, *, done: bool = False) -> bool:
         """Withdraw this node without closing the run; it may ask again later.
 
@@ -232,6 +249,11 @@ class DynamicRendezvousHandler(RendezvousHandler):
             self._driver.stop()
             self._backend.close()
         return True
+
+
+def store_prefix(run_id: str, joined: Joined) -> str:
+    """Return the prefix under which the participants of a round keep the keys of its store."""
+    return f"rendezvous/{run_id}/{joined.round}/{joined.round_id}"
 
 
 def create_handler(
