@@ -1,5 +1,6 @@
 """The port of a shared key-value store: the interface of torch's c10d ``Store``."""
 
+import re
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Sequence
@@ -214,6 +215,13 @@ def encode(value: Value) -> bytes:
 def seconds(timeout: Timeout) -> float:
     """Turn a duration into seconds."""
     return timeout.total_seconds() if isinstance(timeout, timedelta) else float(timeout)
+
+
+def integer(key: str, value: bytes | None) -> int:
+    """Read the operand of a `Store.add`; a missing one is 0."""
+    if value is not None and not re.fullmatch(rb"-?[0-9]+", value):
+        raise ValueError(f"The key {key!r} holds no integer to add to, but {value!r:.40}.")
+    return int(value or 0)
 
 
 def check_pairs(keys: Sequence[str], values: Sequence[Value]) -> None:
