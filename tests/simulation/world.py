@@ -1,4 +1,8 @@
-"""A simulated world: virtual time, a backend that fails, nodes that crash and pause. One seed, one schedule."""
+"""A simulated world: virtual time, a backend that fails, machines that crash and pause.
+
+Everything that happens is drawn from one seed, so a run replays exactly. The clocks of two machines
+have nothing in common; only `World.now` is the truth, and only tests look at it.
+"""
 
 import heapq
 import random
@@ -6,16 +10,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-
 from rendezvous_core import RendezvousConnectionError
 from rendezvous_core.protocol.node import Joined, Node
 from rendezvous_core.protocol.operations import List, Put, Read, Remove, Rest, Steps, Timing, Wait, Write
-from rendezvous_core.protocol.records import Member, Settings, State
+from rendezvous_core.protocol.records import Intent, Member, Settings, State
+from tests.simulation.invariants import Invariants
 
 RUN = "run"
 
 
-@dataclass
+@dataclass(frozen=True)
 class Faults:
     """How often things go wrong; probabilities per operation."""
 
@@ -23,64 +27,94 @@ class Faults:
     reply_lost: float = 0.0
     late: float = 0.0
     """The client gives up, and the operation is applied some time later all the same."""
+    lateness: float = 8.0
+    """At most so many seconds later."""
     wake_up_lost: float = 0.0
     latency: float = 0.002
+    """Of one way, on average, in seconds."""
+
+
+NO_FAULTS = Faults()
 
 
 class World:
     """Virtual time and everything that happens in it."""
 
-    def __init__(self, seed: int, faults: Faults | None = None, **node_options: Any) -> None:
+    def __init__(self, seed: int, faults: Faults = NO_FAULTS, **node_options: Any) -> None:
         self.random = random.Random(seed)
         self.seed = seed
         self.now = 0.0
-        self.faults = faults or Faults()
+        self.faults = faults
+        self.machines: dict[str, Machine] = {}
         self.backend = Backend(self)
-        self.nodes: list[Machine] = []
-        self.log: list[str] = []
-        self._agenda: list[tuple[float, int, Callable[[], None]]] = []
+        self.invariants = Invariants(self)
+        self.options = node_options
+        self._agenda: list[tuple[float, int, Callable[..., None], tuple[Any, ...]]] = []
         self._count = 0
-        self._node_options = node_options
+        self._notes: list[tuple[float, tuple[Any, ...]]] = []
 
-    def after(self, delay: float, action: Callable[[], None]) -> None:
+    def after(self, delay: float, action: Callable[..., None], *arguments: Any) -> None:
         self._count += 1
-        heapq.heappush(self._agenda, (self.now + delay, self._count, action))
+        heapq.heappush(self._agenda, (self.now + delay, self._count, action, arguments))
 
     def latency(self) -> float:
         return self.random.expovariate(1.0) * self.faults.latency
 
     def run(self, seconds: float, until: Callable[[], bool] | None = None) -> bool:
         """Let time pass; stop early, with ``True``, when ``until`` holds."""
-        end = self.now + seconds
-        while self._agenda and self._agenda[0][0] <= end:
+        agenda, end = self._agenda, self.now + seconds
+        while agenda and agenda[0][0] <= end:
             if until is not None and until():
                 return True
-            self.now, _, action = heapq.heappop(self._agenda)
-            action()
-        if until is not None and until():
-            return True
+            self.now, _, action, arguments = heapq.heappop(agenda)
+            action(*arguments)
         self.now = end
-        return False
+        return until is not None and until()
 
-    def note(self, text: str) -> None:
-        self.log.append(f"{self.now:10.3f} {text}")
-
-    def start(self, count: int = 1, **options: Any) -> list["Machine"]:
-        """Start nodes that ask at once."""
-        started = [
-            Machine(self, f"n{len(self.nodes) + i}", **(self._node_options | options)) for i in range(count)
-        ]
-        self.nodes += started
-        for machine in started:
+    def start(self, count: int = 1, names: str = "", **options: Any) -> list["Machine"]:
+        """Start machines whose users ask at once."""
+        started = []
+        for _ in range(count):
+            # The first letter is drawn: names must not sort in the order of arrival.
+            name = f"{names or self.random.choice('abcdefgh')}{len(self.machines)}"
+            machine = self.machines[name] = Machine(self, name, **(self.options | options))
+            started.append(machine)
             machine.ask()
         return started
+
+    def heal(self) -> None:
+        """End all faults; the dead stay dead."""
+        self.note("heal")
+        self.faults = NO_FAULTS
+        self.backend.down, self.backend.stale_members = False, None
+        for machine in self.live:
+            machine.cut_off, machine.broken = False, None
+            machine.resume()
 
     def new_id(self) -> str:
         return f"{self.random.getrandbits(48):012x}"
 
     @property
     def live(self) -> list["Machine"]:
-        return [machine for machine in self.nodes if not machine.crashed]
+        return [machine for machine in self.machines.values() if not machine.crashed]
+
+    def note(self, *parts: Any) -> None:
+        self._notes.append((self.now, parts))
+
+    @property
+    def log(self) -> list[str]:
+        return [f"{when:9.3f}  {' '.join(map(_told, parts))}" for when, parts in self._notes]
+
+
+def _told(part: Any) -> str:
+    if isinstance(part, State):
+        return (
+            f"{part.phase} round {part.round} ({part.round_id[:4]}) roster "
+            f"{' '.join(f'{seat.node}/{seat.ticket}' for seat in part.roster) or '-'} gone {part.gone} "
+            f"waiting {part.waiting} spent {part.spent} last call {part.last_call and part.last_call[:4]} "
+            f"by {part.coordinator} term {part.term[:4]} serial {part.serial}"
+        )
+    return str(part)
 
 
 class Backend:
@@ -93,92 +127,101 @@ class Backend:
         self.members: dict[str, Member] = {}
         self.bell = 0
         self.down = False
-        self.touched: dict[str, float] = {}
-        self.history: list[tuple[float, State]] = []
         self.lossless = True
-        self.writes = 0
-        self.operations = 0
         self.stale_members: dict[str, Member] | None = None
         """Set to serve listings from a cache."""
-        self._waiters: list[tuple[Wait, Callable[[bool], None]]] = []
+        self._waiters: list[tuple[Wait, Machine, Steps]] = []
 
-    def apply(self, operation: Any, reply: Callable[[Any], None]) -> None:
-        self.operations += 1
+    @property
+    def token(self) -> int | None:
+        return None if self.state is None else self.version
+
+    def apply(self, operation: Any, machine: "Machine") -> Any:
         match operation:
             case Read():
-                reply((self.state, self.version) if self.state else None)
+                return None if self.state is None else (self.state, self.version)
             case Write(state, token):
-                written = token == (self.version if self.state else None)
+                written = token == self.token
                 if written:
+                    self.world.note(machine.name, "writes", state)
+                    self.world.invariants.on_write(machine, self.state, state)
                     self.put_state(state)
-                reply((self.state, self.version, written) if self.state else None)
+                return None if self.state is None else (self.state, self.version, written)
             case Put(member, announce):
                 self.members[member.node] = member
-                self.touched[member.node] = self.world.now
+                self.world.invariants.on_put(member)
                 if announce:
                     self.bell += 1
                     self._wake()
-                reply(None)
             case Remove(node):
                 self.members.pop(node, None)
-                reply(None)
             case List():
+                machine.listed_at = self.world.now
                 members = self.members if self.stale_members is None else self.stale_members
-                reply((dict(members), self.bell))
+                return dict(members), self.bell
+        return None
 
     def put_state(self, state: State | None) -> None:
         self.state = state
         self.version += 1
-        self.writes += 1
-        if state is not None:
-            self.history.append((self.world.now, state))
-            self.world.note(
-                f"state {state.phase} r{state.round} {state.coordinator} term {state.term[:4]} serial {state.serial} "
-                f"roster {[s.node for s in state.roster]} gone {state.gone} waiting {state.waiting}"
-            )
         self._wake()
 
-    def wait(self, wait: Wait, wake: Callable[[bool], None]) -> None:
+    def wait(self, wait: Wait, machine: "Machine", steps: Steps) -> None:
         if self._changed(wait):
-            wake(True)
+            machine.answer(steps, True)
             return
-        entry = (wait, wake)
+        entry = (wait, machine, steps)
         self._waiters.append(entry)
+        self.world.after(wait.timeout / machine.rate, self._time_out, entry)
 
-        def time_out() -> None:
-            if entry in self._waiters:
-                self._waiters.remove(entry)
-                wake(False)
-
-        self.world.after(wait.timeout, time_out)
+    def _time_out(self, entry: tuple[Wait, "Machine", Steps]) -> None:
+        if entry in self._waiters:
+            self._waiters.remove(entry)
+            entry[1].answer(entry[2], False)
 
     def _changed(self, wait: Wait) -> bool:
-        version = self.version if self.state else None
-        return wait.token != version or (wait.members is not None and wait.members != self.bell)
+        return wait.token != self.token or (wait.members is not None and wait.members != self.bell)
 
     def _wake(self) -> None:
-        world = self.world
-        for entry in [entry for entry in self._waiters if self._changed(entry[0])]:
-            if world.random.random() >= world.faults.wake_up_lost:
-                self._waiters.remove(entry)
-                entry[1](True)
+        world, kept = self.world, []
+        for entry in self._waiters:
+            if self._changed(entry[0]) and world.random.random() >= world.faults.wake_up_lost:
+                entry[1].answer(entry[2], True)
+            else:
+                kept.append(entry)
+        self._waiters = kept
 
-    # Failover
+    # Faults
+
+    def go_down(self) -> None:
+        self.world.note("the backend goes down")
+        self.down = True
+        waiters, self._waiters = self._waiters, []
+        for _, machine, steps in waiters:
+            machine.refuse(steps)
+
+    def come_up(self) -> None:
+        self.world.note("the backend comes up")
+        self.down = False
 
     def snapshot(self) -> tuple[State | None, dict[str, Member], int]:
         return self.state, dict(self.members), self.version
 
     def roll_back(self, snapshot: tuple[State | None, dict[str, Member], int], reissue: bool = False) -> None:
         """Fail over to a replica that lags; with ``reissue`` it counts its tokens from there."""
+        self.world.note("rolled back to", snapshot[0], "reissuing tokens" if reissue else "")
         self.lossless = False
-        self.world.note("rolled back")
-        state, self.members, version = snapshot[0], dict(snapshot[1]), snapshot[2]
-        self.put_state(state)
+        self.members = dict(snapshot[1])
         if reissue:
-            self.version = version
+            self.version = snapshot[2] - 1
+        self.put_state(snapshot[0])
 
-    def lose(self, members: bool = True) -> None:
-        self.roll_back((None, {} if members else dict(self.members), 0))
+    def lose_state(self, members: bool = True) -> None:
+        self.roll_back((None, {} if members else self.members, 0))
+
+    def lose_members(self) -> None:
+        self.world.note("members lost")
+        self.members = {}
 
 
 class Machine:
@@ -203,68 +246,114 @@ class Machine:
         member = Member(node=name, address="same", pid=1, dead_after=self.timing.dead_after)
         self.node = node_type(member, RUN, self.settings, self.timing, world.new_id)
         self.crashed = self.paused = self.cut_off = False
-        self.returned: list[Joined] = []
-        self.given_up: list[int] = []
         self.diligent = True
         """Whether its user asks again as soon as a new round is called for."""
         self.broken: type | None = None
         """A kind of operation that always fails here."""
-        self.on_joined: Callable[[], None] = lambda: None
-        self._inbox: list[Callable[[], None]] = []
-        self._lives = 0
-        self._putting = False
-        self._puts: list[tuple[Put, Callable[[Any], None], Callable[[Exception], None]]] = []
-        self._answered = False
-        self._ticket_given_up: int | None = None
+        self.returned: list[Joined] = []
+        self.quits: dict[int, Intent] = {}
+        """How its user withdrew each ticket."""
+        self.given_up: set[int] = set()
+        """Tickets whose withdrawal was confirmed to the user before they were answered."""
+        self.answered = True
+        """Whether the user has taken the answer to the latest ask."""
+        self.listed_at = 0.0
+        self._life: Steps | None = None
+        self._inbox: list[tuple[Steps, Any, Exception | None]] = []
+        self._errands: list[Callable[[], None]] = []
+        self._puts: list[tuple[Put, Steps]] = []
+        self._last_put = 0
+
+    def __repr__(self) -> str:
+        return f"<{self.name}>"
 
     # The user
 
     def ask(self) -> None:
-        if self.crashed:
+        if self._held_up(self.ask) or not (self.answered or self.node.finished or self.quitting):
             return
-        self.world.note(f"{self.name} asks")
-        self._tick()
+        self.world.note(self.name, "asks")
         resting = self.node.finished
-        self._answered = False
+        self.answered = False
+        self._tick()
         self.node.ask()
-        if self.node.finished or resting:
-            self._start_life()
+        if resting and not self.node.finished:
+            self._live()
         else:
             self._announce()
-        self._notice()
+        self._learn()
 
-    def quit(self, intent: Any) -> None:
-        if self.crashed or self.node.finished:
+    def _live(self) -> None:
+        """Start the background thread, or have it started when the former one has ended."""
+        if self._life is None:
+            self._life = self.node.live()
+            self._resume(self._life)
+
+    def quit(self, intent: Intent) -> None:
+        if self._held_up(lambda: self.quit(intent)) or self.node.finished:
             return
-        self.world.note(f"{self.name} {intent}s")
+        self.world.note(self.name, f"wants to {intent}")
+        self.quits[self.node.member.ticket] = intent
         self._tick()
-        if not self._answered:
-            self._ticket_given_up = self.node.member.ticket
         self.node.quit(intent)
         self._announce()
+        self._learn()
 
     def close(self) -> None:
-        self.world.note(f"{self.name} closes")
+        if not self._held_up(self.close):
+            self.world.note(self.name, "closes")
+            self._resume(self._closing())
 
-        def attempt() -> None:
-            self._drive(self.node.close(), on_error=lambda: self.world.after(0.05, attempt))
+    def _closing(self) -> Steps:
+        while True:
+            try:
+                yield from self.node.close()
+            except RendezvousConnectionError:
+                yield Rest(0.05)
+            else:
+                return
 
-        attempt()
+    def _announce(self) -> None:
+        def put() -> Steps:
+            put = self.node.put()
+            try:
+                yield put
+            except RendezvousConnectionError:
+                self.node.put_failed(put)
 
-    def crash(self) -> None:
-        self.world.note(f"{self.name} crashes")
-        self.crashed = True
+        self._resume(put())
 
-    def pause(self) -> None:
-        self.world.note(f"{self.name} pauses")
-        self.paused = True
+    def _learn(self) -> None:
+        """React as a user does to what the node has learnt."""
+        node = self.node
+        if not self.answered:
+            if node.outcome is not None:
+                self.answered = True
+                self.world.note(self.name, "gets", repr(node.outcome))
+                if isinstance(node.outcome, Joined):
+                    self.world.invariants.on_return(self, node.outcome)
+                    self.returned.append(node.outcome)
+            elif node.finished:
+                self.answered = True
+                self.world.note(self.name, "has withdrawn")
+                self.given_up.add(node.member.ticket)
+                self.world.invariants.on_given_up(self, node.member.ticket)
+        if self.diligent and self.called:
+            self.world.after(self.world.latency(), self._heed)
 
-    def resume(self) -> None:
-        self.world.note(f"{self.name} resumes")
-        self.paused = False
-        inbox, self._inbox = self._inbox, []
-        for action in inbox:
-            self._deliver(action)
+    @property
+    def called(self) -> bool:
+        """Whether the user is in a round and told to ask again."""
+        node = self.node
+        return self.answered and not node.finished and not self.quitting and node.nodes_waiting > 0
+
+    def _heed(self) -> None:
+        if self.diligent and self.called:
+            self.ask()
+
+    @property
+    def quitting(self) -> bool:
+        return self.node.member.intent != "join"
 
     @property
     def asking(self) -> bool:
@@ -274,127 +363,127 @@ class Machine:
     def inside(self) -> Joined | None:
         return None if self.crashed or self.node.finished else self.node.joined
 
+    # Faults
+
+    def crash(self) -> None:
+        self.world.note(self.name, "crashes")
+        self.crashed = True
+
+    def pause(self) -> None:
+        self.world.note(self.name, "pauses")
+        self.paused = True
+
+    def resume(self) -> None:
+        if not self.paused:
+            return
+        self.world.note(self.name, "resumes")
+        self.paused = False
+        inbox, self._inbox = self._inbox, []
+        errands, self._errands = self._errands, []
+        for steps, value, error in inbox:
+            self._deliver(steps, value, error)
+        for errand in errands:
+            errand()
+
+    def cut(self) -> None:
+        self.world.note(self.name, "is cut off")
+        self.cut_off = True
+
+    def mend(self) -> None:
+        self.world.note(self.name, "is connected")
+        self.cut_off = False
+
     # The machine
+
+    def _held_up(self, errand: Callable[[], None]) -> bool:
+        if self.paused and not self.crashed:
+            self._errands.append(errand)
+        return self.paused or self.crashed
 
     def _tick(self) -> None:
         self.node.now = self.offset + self.world.now * self.rate
 
-    def _announce(self) -> None:
-        put = self.node.put()
+    def _resume(self, steps: Steps, value: Any = None, error: Exception | None = None) -> None:
+        self._tick()
+        try:
+            operation = steps.throw(error) if error else steps.send(value)
+        except (StopIteration, RendezvousConnectionError) as end:
+            if steps is self._life:
+                # It may be that the record could not be removed: others will find it silent.
+                self._life = None
+                if not self.node.finished:
+                    self._live()
+            elif not isinstance(end, StopIteration):
+                raise
+            self._learn()
+            return
+        self._learn()
+        self.world.invariants.on_operation(self, operation)
+        world = self.world
+        if type(operation) is Rest:
+            world.after(operation.seconds / self.rate, self._deliver, steps)
+        elif type(operation) is Put:
+            self._puts.append((operation, steps))
+            if len(self._puts) == 1:
+                self._put_next()
+        else:
+            world.after(world.latency(), self._arrive, operation, steps)
 
-        def failed(_: Exception) -> None:
-            self.node.put_failed(put)
-
-        self._send(put, lambda _: None, failed)
-
-    def _start_life(self) -> None:
-        self._lives += 1
-        self._drive(self.node.live(), life=self._lives)
-
-    def _drive(
-        self, steps: Steps, on_error: Callable[[], None] | None = None, life: int | None = None
-    ) -> None:
-        def step(value: Any = None, error: Exception | None = None) -> None:
-            if life is not None and life != self._lives:
+    def _put_next(self) -> None:
+        """Puts of two threads queue for one lock; a record that was overtaken is not put at all."""
+        while self._puts:
+            put, steps = self._puts[0]
+            if put.member.beat > self._last_put:
+                self.world.after(self.world.latency(), self._arrive, put, steps)
                 return
-            self._tick()
-            try:
-                operation = steps.throw(error) if error else steps.send(value)
-            except StopIteration:
-                self._notice()
-                return
-            except RendezvousConnectionError:
-                if on_error:
-                    on_error()
-                return
-            self._notice()
-            self._send(operation, step, lambda error: step(error=error))
+            del self._puts[0]
+            self.world.after(0.0, self._deliver, steps)
 
-        step()
+    def _arrive(self, operation: Any, steps: Steps) -> None:
+        """Hand a request to the backend, or lose it on the way."""
+        world = self.world
+        backend, faults = world.backend, world.faults
+        if backend.down or self.cut_off or (self.broken and isinstance(operation, self.broken)):
+            self.refuse(steps)
+        elif type(operation) is Wait:
+            backend.wait(operation, self, steps)
+        elif faults is NO_FAULTS:
+            self.answer(steps, backend.apply(operation, self))
+        else:
+            chance = world.random.random() - faults.request_lost
+            if chance < 0:
+                self.refuse(steps)
+            elif chance < faults.reply_lost:
+                backend.apply(operation, self)
+                self.refuse(steps)
+            elif chance < faults.reply_lost + faults.late:
+                world.after(world.random.uniform(0.0, faults.lateness), backend.apply, operation, self)
+                self.refuse(steps)
+            else:
+                self.answer(steps, backend.apply(operation, self))
 
-    def _deliver(self, action: Callable[[], None]) -> None:
+    def answer(self, steps: Steps, value: Any) -> None:
+        self.world.after(self.world.latency(), self._hear, steps, value)
+
+    def _hear(self, steps: Steps, value: Any) -> None:
+        if self.cut_off:
+            self._deliver(steps, None, RendezvousConnectionError("simulated"))
+        else:
+            self._deliver(steps, value)
+
+    def refuse(self, steps: Steps) -> None:
+        error = RendezvousConnectionError("simulated")
+        self.world.after(self.world.latency(), self._deliver, steps, None, error)
+
+    def _deliver(self, steps: Steps, value: Any = None, error: Exception | None = None) -> None:
         if self.crashed:
             return
         if self.paused:
-            self._inbox.append(action)
-        else:
-            action()
-
-    def _send(self, operation: Any, reply: Callable[[Any], None], fail: Callable[[Exception], None]) -> None:
-        if isinstance(operation, Put):
-            if self._putting:
-                self._puts.append((operation, reply, fail))
-                return
-            self._putting = True
-            reply, fail = self._then_next_put(reply), self._then_next_put(fail)
-        self._transmit(operation, reply, fail)
-
-    def _then_next_put(self, action: Callable[[Any], None]) -> Callable[[Any], None]:
-        def both(value: Any) -> None:
-            self._putting = False
-            if self._puts:
-                self._send(*self._puts.pop(0))
-            action(value)
-
-        return both
-
-    def _transmit(
-        self, operation: Any, reply: Callable[[Any], None], fail: Callable[[Exception], None]
-    ) -> None:
-        world, faults = self.world, self.world.faults
-        if isinstance(operation, Rest):
-            world.after(operation.seconds / self.rate, lambda: self._deliver(lambda: reply(None)))
+            self._inbox.append((steps, value, error))
             return
-
-        def answer(value: Any) -> None:
-            world.after(world.latency(), lambda: self._deliver(lambda: reply(value)))
-
-        def refuse(delay: float = 0.0) -> None:
-            error = RendezvousConnectionError("simulated")
-            world.after(delay + world.latency(), lambda: self._deliver(lambda: fail(error)))
-
-        def arrive() -> None:
-            backend = world.backend
-            chance = world.random.random()
-            if backend.down or self.cut_off or (self.broken and isinstance(operation, self.broken)):
-                refuse()
-            elif isinstance(operation, Wait):
-                backend.wait(replace_timeout(operation, self.rate), answer)
-            elif chance < faults.request_lost:
-                refuse()
-            elif chance < faults.request_lost + faults.reply_lost:
-                backend.apply(operation, lambda _: refuse())
-            elif chance < faults.request_lost + faults.reply_lost + faults.late:
-                world.after(world.random.uniform(0.0, 8.0), lambda: backend.apply(operation, lambda _: None))
-                refuse(0.5)
-            else:
-                backend.apply(operation, answer)
-
-        world.after(world.latency(), arrive)
-
-    def _notice(self) -> None:
-        """React as a user does to what the node has learnt."""
-        node = self.node
-        if node.finished and self._ticket_given_up is not None:
-            self.given_up.append(self._ticket_given_up)
-            self._ticket_given_up = None
-        if node.outcome is not None and not self._answered:
-            self._answered = True
-            self._ticket_given_up = None
-            self.world.note(f"{self.name} gets {node.outcome!r}")
-            if isinstance(node.outcome, Joined):
-                self.returned.append(node.outcome)
-                self.on_joined()
-        elif (
-            self._answered and self.diligent and node.joined and not node.finished and node.nodes_waiting > 0
-        ):
-            self._answered = False
-            self.world.after(self.world.latency(), lambda: self._deliver(self._ask_again))
-
-    def _ask_again(self) -> None:
-        if not self.node.finished and self.node.member.intent == "join":
-            self.ask()
-
-
-def replace_timeout(wait: Wait, rate: float) -> Wait:
-    return wait._replace(timeout=wait.timeout / rate)
+        if self._puts and self._puts[0][1] is steps:
+            put, _ = self._puts.pop(0)
+            if error is None:
+                self._last_put = put.member.beat
+            self._put_next()
+        self._resume(steps, value, error)

@@ -1,8 +1,8 @@
 """What a coordinator makes of the state and of what it has seen of the members."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from msgspec.structs import replace
 
@@ -21,8 +21,8 @@ class Sight:
     """Nodes proved alive just now: only they are admitted."""
     dead: AbstractSet[str]
     """Nodes silent for too long: only they are evicted."""
-    silent: Mapping[str, float] = field(default_factory=dict)
-    """For how many seconds each has been silent."""
+    forgotten: Sequence[str] = ()
+    """Nodes silent for so long that their records are of no more use."""
 
 
 def decide(
@@ -41,7 +41,7 @@ def decide(
             return replace(state, waiting=0 if full else len(_asks(state, sight)))
         if all(reason == "done" for reason in state.gone.values()):
             return close(state)
-        spent = state.spent | {seat.node: seat.ticket for seat in state.roster}
+        spent = _spend(state, state.roster)
         state = replace(
             state, phase="joining", round=state.round + 1, gone={}, waiting=0, last_call=None, spent=spent
         )
@@ -68,17 +68,21 @@ def close(state: State) -> State:
 
 def _note_departures(state: State, sight: Sight) -> State:
     gone: dict[str, Departure] = {}
-    spent: dict[str, int] = {}
     for seat in state.active():
         member = sight.members.get(seat.node)
         if member is not None and member.ticket > seat.ticket:
             gone[seat.node] = "left"
         elif seat.node in sight.dead:
             gone[seat.node] = "lost"
-        else:
-            continue
-        spent[seat.node] = seat.ticket
-    return replace(state, gone=state.gone | gone, spent=state.spent | spent) if gone else state
+    if not gone:
+        return state
+    spent = _spend(state, [seat for seat in state.roster if seat.node in gone])
+    return replace(state, gone=state.gone | gone, spent=spent)
+
+
+def _spend(state: State, seats: Iterable[Seat]) -> dict[str, int]:
+    """The tickets spent with those of ``seats``; a participant may have given up a later one."""
+    return state.spent | {seat.node: max(seat.ticket, state.spent.get(seat.node, 0)) for seat in seats}
 
 
 def _asks(state: State, sight: Sight) -> list[Member]:

@@ -40,9 +40,6 @@ _NEVER = float("-inf")
 _MANY = 64
 """Spent tickets are pruned when there are this many more than twice the members."""
 
-_FORGET = 10
-"""After how many times its `dead_after` a silent node's record is removed."""
-
 
 class Joined(NamedTuple):
     """The round that a node is part of."""
@@ -110,6 +107,8 @@ class Node:
 
     def quit(self, intent: Intent) -> None:
         """Withdraw the present ask (``cancel``), or also from the round it won (``leave``, ``done``)."""
+        if intent == "cancel" and self.outcome is not None:
+            return
         self.member = replace(self.member, intent=intent)
         self._news, self._quit_at = True, self.now
         self._settle()
@@ -165,12 +164,14 @@ class Node:
 
     def _cycle(self) -> Steps:
         began = self.now
-        if self._stale or began - self._read_at >= self._timing.period:
+        if self._stale or began >= self._read_due():
             yield from self._read()
         if self._stale or self.finished:
             return
         if self._news or self.now - self._put_at >= self._timing.period:
             yield from self._beat()
+        if self.finished:
+            return
         watch = None
         if self._leads():
             watch = yield from self._coordinate()
@@ -199,17 +200,20 @@ class Node:
     def _next_duty(self) -> float:
         """When the node must act even if nothing changes."""
         state, timing = self._known(), self._timing
-        duties = [self._put_at + timing.period]
+        duties = [self._put_at + timing.period, self._read_due()]
         if self._leads():
             duties += [self.now + timing.look, self._wrote_at + timing.period]
             if state.last_call:
                 duties.append(self._last_call_at + timing.last_call)
-        else:
-            # The coordinator's next write will wake this node in time, unless it is dead.
-            duties += [self._read_at + 1.25 * timing.period, self._read_at + self._patience() - self._still]
         if self._quits():
             duties.append(self._quit_at + timing.period)
         return min(duties)
+
+    def _read_due(self) -> float:
+        """When to read the state again: the coordinator's next write wakes this node earlier, if it lives."""
+        watch = 1.25 * self._timing.period
+        left = self._patience() - self._still
+        return self._read_at + (left if 0 < left < watch else watch)
 
     # The state
 
@@ -352,8 +356,8 @@ class Node:
         state = self._known()
         if state.phase == "closed" or self._quits():
             return False
-        if state.coordinator in (None, self.member.node):
-            return not self._mismatched()
+        if state.coordinator in (None, self.member.node) and not self._mismatched():
+            return True
         return self._still >= self._patience()
 
     def _claim(self, state: State, silence: float) -> State:
@@ -362,7 +366,7 @@ class Node:
             return replace(state, coordinator=None)
         self._term, self._passed, self._observer = self._new_id(), False, self._new_observer()
         if silence and state.coordinator not in (None, self.member.node):
-            self._observer.expect(state.coordinator, state.beat, silence, state.lease, self.now)
+            self._observer.expect(state.coordinator, state.beat, silence)
         return replace(
             state,
             coordinator=self.member.node,
@@ -393,15 +397,14 @@ class Node:
             ranks=self._ranks,
         )
         if self._quits() and decided.has_spent(self.member.node, self.member.ticket):
-            decided = replace(decided, coordinator=_heir(decided, sight, self.member.node))
+            decided = _appoint_heir(decided, sight, self.member.node)
         elif len(decided.spent) > _MANY + 2 * len(listed):
             decided = self._prune(decided, listed)
         if decided != state or now >= self._wrote_at + self._timing.period:
             yield from self._write(decided, token)
         self._passed, self._failed_terms = True, 0
-        for node, silence in sight.silent.items():
-            if silence > _FORGET * self._timing.dead_after:
-                yield Remove(node)
+        for node in sight.forgotten:
+            yield Remove(node)
         return watch
 
     def _prune(self, state: State, listed: Mapping[str, Member]) -> State:
@@ -412,14 +415,14 @@ class Node:
         return replace(state, spent=spent, term=self._term)
 
 
-def _heir(state: State, sight: Sight, leaving: str) -> str | None:
-    """Who coordinates after ``leaving``: an active participant, or else somebody who waits."""
+def _appoint_heir(state: State, sight: Sight, leaving: str) -> State:
+    """Have somebody coordinate after ``leaving``: an active participant, or else somebody who waits."""
     active = [seat.node for seat in state.active()]
     for node in (*active, *sorted(sight.fresh)):
-        member = sight.members.get(node)
-        if node != leaving and node not in sight.dead and member is not None and member.intent == "join":
-            return node
-    return None
+        heir = sight.members.get(node)
+        if node != leaving and node not in sight.dead and heir is not None and heir.intent == "join":
+            return replace(state, coordinator=node, beat=heir.beat, lease=heir.dead_after)
+    return replace(state, coordinator=None)
 
 
 def _difference(run: str, mine: Settings, theirs: Settings) -> str:

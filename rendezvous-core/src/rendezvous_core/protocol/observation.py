@@ -10,9 +10,14 @@ from rendezvous_core.protocol.decision import Sight
 from rendezvous_core.protocol.records import Member
 
 
+_FORGET = 10
+"""After how many times its `dead_after` a silent node's record is of no more use."""
+
+
 @dataclass
 class _Track:
-    beat: int
+    member: Member | None
+    """The newest record; ``None`` for a participant of whom none was ever seen."""
     dead_after: float
     changed: float
     """When the beat was last seen to rise."""
@@ -20,7 +25,6 @@ class _Track:
     """For how long, in observed time, it has not risen since."""
     moved: bool = False
     """Whether it rose from one look to another: a record merely found may be a dead node's."""
-    member: Member | None = None
 
 
 class Observer:
@@ -38,38 +42,42 @@ class Observer:
         self._gap = gap
         self._dead_after = dead_after
         self._looked: float | None = None
+        self._silences: dict[tuple[str, int], float] = {}
         self._tracks: dict[str, _Track] = {}
 
-    def expect(self, node: str, beat: int, silence: float, lease: float, now: float) -> None:
-        """Take over what was seen of ``node`` before the first look: its beat, and silence since."""
-        self._tracks[node] = _Track(beat, lease, now - silence, silence)
+    def expect(self, node: str, beat: int, silence: float) -> None:
+        """Before the first look: ``node`` has been silent for so long, if ``beat`` was its last one."""
+        self._silences[node, beat] = silence
 
     def look(self, listed: Mapping[str, Member], participants: Iterable[str], term: str, now: float) -> Sight:
         """Take in a listing of the members and say who is fresh and who is dead."""
         gap = 0.0 if self._looked is None else min(now - self._looked, self._gap)
         self._looked = now
-        for node in self._tracks.keys() - listed.keys() - set(participants):
-            del self._tracks[node]
-        for node in participants:
-            self._tracks.setdefault(node, _Track(-1, self._dead_after, now))
+        followed = listed.keys() | set(participants)
+        self._tracks = {node: track for node, track in self._tracks.items() if node in followed}
+        for track in self._tracks.values():
+            track.silence += gap
         for node, member in listed.items():
-            self._tracks.setdefault(node, _Track(-1, member.dead_after, now))
-
-        for node, track in self._tracks.items():
-            member = listed.get(node)
-            if member is None or member.beat <= track.beat:
-                # Also a record older than one seen before: a put that arrived late.
-                track.silence += gap
-            else:
-                track.moved = track.member is not None
-                track.beat, track.changed, track.silence = member.beat, now, 0.0
-                track.dead_after, track.member = member.dead_after, member
+            self._follow(node, member, now)
+        for node in participants:
+            self._tracks.setdefault(node, _Track(None, self._dead_after, now))
+        tracks = self._tracks
         return Sight(
-            members={node: self._tracks[node].member or member for node, member in listed.items()},
-            fresh={node for node, track in self._tracks.items() if self._is_fresh(node, track, term, now)},
-            dead={node for node, track in self._tracks.items() if track.silence >= track.dead_after},
-            silent={node: track.silence for node, track in self._tracks.items()},
+            members={node: tracks[node].member or member for node, member in listed.items()},
+            fresh={node for node, track in tracks.items() if self._is_fresh(node, track, term, now)},
+            dead={node for node, track in tracks.items() if track.silence >= track.dead_after},
+            forgotten=[node for node in listed if tracks[node].silence > _FORGET * tracks[node].dead_after],
         )
+
+    def _follow(self, node: str, member: Member, now: float) -> None:
+        track = self._tracks.get(node)
+        if track is None:
+            silence = self._silences.get((node, member.beat), 0.0)
+            self._tracks[node] = _Track(member, member.dead_after, now - silence, silence)
+        elif track.member is None or member.beat > track.member.beat:
+            # Any other record is as old or older than one seen before: a put that arrived late.
+            moved = track.member is not None
+            self._tracks[node] = _Track(member, member.dead_after, now, moved=moved)
 
     def _is_fresh(self, node: str, track: _Track, term: str, now: float) -> bool:
         if node == self._me:

@@ -1,0 +1,257 @@
+"""What must hold of every run: checked at every write, every return, every withdrawal, and at the end.
+
+The checks know the truth of the simulated world (what was applied when, who asked for what) and
+nothing of how the protocol works.
+"""
+
+from bisect import bisect_right
+from collections import Counter
+from typing import TYPE_CHECKING, NoReturn
+
+from rendezvous_core.protocol.node import Joined
+from rendezvous_core.protocol.operations import List, Operation, Put, Read, Wait, Write
+from rendezvous_core.protocol.records import Departure, Member, Seat, State
+
+if TYPE_CHECKING:
+    from tests.simulation.world import Machine, World
+
+CLOCK_TOLERANCE = 0.003
+"""The rates of two clocks differ by no more."""
+
+MOST_OPERATIONS = 150
+"""Of one node in one of its periods, in the worst of times."""
+
+
+class Violation(AssertionError):
+    """An invariant does not hold."""
+
+
+class Invariants:
+    """Follows one world. Where the backend lost writes, what depends on them is not asked."""
+
+    def __init__(self, world: "World") -> None:
+        self._world = world
+        self._rounds: dict[str, State] = {}
+        self._numbers: dict[int, str] = {}
+        self._gone: dict[str, dict[str, Departure]] = {}
+        self._seats: dict[Seat, str] = {}
+        self._puts: dict[str, list[float]] = {}
+        self._beats: dict[str, int] = {}
+        self._windows: dict[str, tuple[float, int]] = {}
+        self.tally: Counter[tuple[str, type]] | None = None
+        """Counts operations while it is set."""
+
+    def on_put(self, member: Member) -> None:
+        if member.beat > self._beats.get(member.node, 0):
+            self._beats[member.node] = member.beat
+            self._puts.setdefault(member.node, []).append(self._world.now)
+
+    def on_operation(self, machine: "Machine", operation: Operation) -> None:
+        """Bounded cost: no busy loops."""
+        now = self._world.now
+        start, count = self._windows.get(machine.name, (now, 0))
+        if now - start > machine.timing.period:
+            start, count = now, 0
+        self._windows[machine.name] = (start, count + 1)
+        if self.tally is not None:
+            self.tally[machine.name, type(operation)] += 1
+        if count > MOST_OPERATIONS:
+            _fail(f"{machine.name} performs more than {count} operations in one period, now {operation}")
+
+    # Writes
+
+    def on_write(self, writer: "Machine", old: State | None, new: State) -> None:
+        if new.coordinator is not None:
+            # The state tells its writer's beat too: what is put later may be older than that.
+            self._beats[new.coordinator] = max(new.beat, self._beats.get(new.coordinator, 0))
+        if self._world.backend.lossless and old is not None:
+            self._check_step(old, new)
+            self._check_departures(writer, old, new)
+        if new.phase == "complete":
+            known = self._rounds.get(new.round_id)
+            if known is None:
+                self._check_completion(new)
+            elif known.roster != new.roster or known.round != new.round:
+                _fail(f"uniqueness: round {new.round_id} has two rosters")
+
+    def _check_step(self, old: State, new: State) -> None:
+        """Finality, and everything that may only grow."""
+        if old.phase == "closed":
+            _fail("finality: a closed run was written to")
+        if new.serial <= old.serial or new.age <= old.age:
+            _fail(f"the state went back from {old.age} to {new.age}")
+        if new.round_id == old.round_id and new.roster != old.roster:
+            _fail(f"uniqueness: the roster of round {old.round} changed")
+        if new.round_id == old.round_id and new.phase == old.phase == "complete":
+            for node, reason in old.gone.items():
+                if new.gone.get(node) != reason:
+                    _fail(f"{node}, {reason}, is back in round {old.round}")
+        for node, ticket in old.spent.items():
+            if new.spent.get(node, 0 if new.term == old.term else ticket) < ticket:
+                _fail(f"spent ticket {ticket} of {node} came back")
+        if new.waiting > len(self._world.machines) - len(new.active()):
+            _fail(f"{new.waiting} wait, more than there are")
+
+    def _check_departures(self, writer: "Machine", old: State, new: State) -> None:
+        """Exclusivity: nobody alive and in touch is evicted, nobody counts as gone who has not left."""
+        if old.phase != "complete" or new.phase == "closed":
+            return
+        if new.phase == "complete" and new.round_id == old.round_id:
+            departed = {node: new.gone[node] for node in new.gone if node not in old.gone}
+        else:
+            departed = {seat.node: None for seat in old.active()}
+        for seat in old.active():
+            if seat.node in departed:
+                self._check_departure(writer, seat, departed[seat.node])
+
+    def _check_departure(self, writer: "Machine", seat: Seat, reason: Departure | None) -> None:
+        machine = self._world.machines[seat.node]
+        intent = machine.quits.get(seat.ticket)
+        left = machine.node.member.ticket > seat.ticket or intent == "leave"
+        at = writer.listed_at
+        puts = self._puts.get(seat.node, [])
+        put = bisect_right(puts, at)
+        silence = at - puts[put - 1] if put else at
+        dead = silence >= machine.timing.dead_after * (1 - CLOCK_TOLERANCE)
+        truth = {"lost": dead, "left": left, "done": intent == "done", None: left or dead or intent == "done"}
+        if not truth[reason]:
+            _fail(
+                f"exclusivity: {seat.node} counts as {reason or 'gone'}, but was silent for "
+                f"{silence:.3f} s of {machine.timing.dead_after:.3f}, wants {intent or 'to stay'} and "
+                f"holds ticket {machine.node.member.ticket}"
+            )
+
+    def _check_completion(self, new: State) -> None:
+        world = self._world
+        self._rounds[new.round_id] = new
+        nodes = [seat.node for seat in new.roster]
+        if not new.settings.min_nodes <= len(nodes) <= new.settings.max_nodes:
+            _fail(f"bounds: {len(nodes)} in a round of {new.settings}")
+        if len(set(nodes)) != len(nodes):
+            _fail(f"uniqueness: a node has two ranks in {nodes}")
+        for seat in new.roster:
+            machine = world.machines[seat.node]
+            if machine.settings != new.settings:
+                _fail(f"{seat.node} is in a round of other settings")
+            if not world.backend.lossless:
+                continue
+            if seat.ticket in machine.given_up:
+                _fail(f"fencing: {seat.node} is ranked on ticket {seat.ticket}, which it gave up")
+            if seat in self._seats:
+                _fail(f"fencing: {seat.node} is ranked twice on ticket {seat.ticket}")
+            self._seats[seat] = new.round_id
+        if world.backend.lossless and self._numbers.setdefault(new.round, new.round_id) != new.round_id:
+            _fail(f"uniqueness: two rounds are number {new.round}")
+
+    # Answers
+
+    def on_return(self, machine: "Machine", joined: Joined) -> None:
+        state = self._rounds.get(joined.round_id)
+        if state is None:
+            _fail(f"agreement: {machine.name} returned from a round that never completed")
+        seat = Seat(machine.name, machine.node.member.ticket)
+        if (state.round, len(state.roster)) != (joined.round, joined.world_size):
+            _fail(f"agreement: {machine.name} was told {joined}")
+        if state.roster[joined.rank] != seat:
+            _fail(f"agreement: rank {joined.rank} is {state.roster[joined.rank]}, not {seat}")
+        if any(former.round_id == joined.round_id for former in machine.returned):
+            _fail(f"finality: {machine.name} returned twice from round {joined.round}")
+        if machine.quits.get(seat.ticket) in ("leave", "done"):
+            _fail(f"fencing: {machine.name} left and was ranked")
+        if self._world.backend.lossless and machine.returned and machine.returned[-1].round >= joined.round:
+            _fail(f"{machine.name} went from round {machine.returned[-1].round} to {joined.round}")
+
+    def on_given_up(self, machine: "Machine", ticket: int) -> None:
+        """A cancelled ask was in no round, unless it was too late for its node anyway."""
+        state = self._world.backend.state
+        round_id = self._seats.get(Seat(machine.name, ticket))
+        if round_id is None or machine.quits.get(ticket) != "cancel" or not self._world.backend.lossless:
+            return
+        if state is not None and state.phase == "complete" and state.round_id == round_id:
+            reason = state.gone.get(machine.name)
+            if reason != "lost":
+                _fail(f"fencing: {machine.name} gave up ticket {ticket}, which was ranked, and is {reason}")
+
+
+def unsettled(world: "World") -> str | None:
+    """What is still missing until every live node is where it belongs; ``None`` when all is well."""
+    state = world.backend.state
+    live = [machine for machine in world.live if not machine.node.finished]
+    if not live:
+        return None
+    for machine in live:
+        if machine.quitting:
+            return f"{machine.name} wants to go"
+        if not machine.answered and not machine.asking:
+            return f"{machine.name} has an answer to take"
+    if state is None:
+        return "there is no state"
+    asking = [machine for machine in live if machine.asking]
+    if state.phase == "closed":
+        return f"{asking[0].name} asks of a closed run" if asking else None
+    own = [machine for machine in asking if machine.settings == state.settings]
+    if own != asking:
+        return "a node of other settings waits for its error"
+    if state.phase == "joining":
+        inside = [machine for machine in live if machine.inside]
+        if inside:
+            return f"{inside[0].name} is in a round that is over"
+        if len(own) >= state.settings.min_nodes:
+            return f"{len(own)} nodes wait for a round of {state.settings.min_nodes}"
+        return None
+    if set(state.gone.values()) - {"done"}:
+        return f"round {state.round} lost {state.gone}"
+    for seat in state.active():
+        machine = world.machines[seat.node]
+        if machine not in live or machine.inside is None or machine.inside.round_id != state.round_id:
+            return f"{seat.node} is not in round {state.round}"
+        if machine.node.nodes_waiting:
+            return f"{seat.node} is called to a new round"
+    if {machine.name for machine in live if machine.inside} != {seat.node for seat in state.active()}:
+        return "a node thinks that it is in the round"
+    if own and len(state.roster) < state.settings.max_nodes:
+        return f"{len(own)} nodes wait outside a round that is not full"
+    return None
+
+
+def check_progress(world: "World", seconds: float) -> None:
+    """Once nothing fails any more, all that live end where they belong in time, and stay there."""
+    deadline = world.now + seconds
+    shortest = min((machine.timing.period for machine in world.live), default=1.0)
+    while reason := unsettled(world):
+        if world.now > deadline:
+            _fail(f"progress: after {seconds:.1f} s, {reason}")
+        world.run(shortest / 2)
+    world.note("settled")
+    longest = max((machine.timing.period for machine in world.live), default=1.0)
+    world.run(longest)
+    before = world.backend.state
+    tally = world.invariants.tally = Counter()
+    began = world.now
+    world.run(2 * longest)
+    after, reason = world.backend.state, unsettled(world)
+    if reason or (before and after and (before.phase, before.round_id) != (after.phase, after.round_id)):
+        _fail(f"progress: settled only for a while, {reason}")
+    if before and after and after.phase != "closed" and before.term == after.term:
+        for machine in world.live:
+            periods = (world.now - began) / machine.timing.period
+            _check_cost(machine, tally, periods, after.serial - before.serial, after.coordinator)
+
+
+def _check_cost(
+    machine: "Machine", tally: "Counter[tuple[str, type]]", periods: float, writes: int, coordinator: str | None
+) -> None:
+    """Idle cost: one put a period, one read a write, and what the coordinator does for all."""
+    limits: dict[type, float]
+    if machine.name == coordinator:
+        limits = {Put: periods, Read: 0.1 * periods, Wait: 6 * periods, Write: 1.1 * periods, List: 6 * periods}
+    else:
+        limits = {Put: periods, Read: writes + periods, Wait: writes + 3 * periods, Write: -2, List: -2}
+    for operation, limit in limits.items():
+        count = tally[machine.name, operation]
+        if count > limit + 2:
+            _fail(f"cost: {machine.name} did {operation.__name__} {count} times in {periods:.1f} periods")
+
+
+def _fail(message: str) -> NoReturn:
+    raise Violation(message)
