@@ -3,32 +3,35 @@
 Subclass a suite, supply its fixtures, and pytest checks your code against the whole contract::
 
     class TestBackend(MembershipSuite):
-        lacks = {"corruption": "any bytes are a state here"}
+        lacks: ClassVar = {"corrupt": "any bytes are a state here"}
 
         @pytest.fixture
-        def backend_factory(self, server):
-            return lambda run_id: MyBackend(server.endpoint, run_id)
+        def backend_factory(self, my_server):
+            return lambda run_id: MyBackend(my_server.endpoint, run_id)
 
 A fixture that is neither supplied nor declared in ``lacks`` fails the tests that need it.
 """
+# ruff: noqa: E402
 
 import pytest
 
-for _module in ("backend_suite", "membership_suite", "store_suite", "store_values", "store_waiting"):
-    pytest.register_assert_rewrite(f"{__name__}.{_module}")
+pytest.register_assert_rewrite(f"{__name__}.suites")
 
-from rendezvous_core.testing.backend_suite import BackendSuite
-from rendezvous_core.testing.membership_suite import MembershipSuite
+from rendezvous_core.testing.memory import MemoryBackend, MemoryServer, MemoryStore
 from rendezvous_core.testing.proxy import Proxy
-from rendezvous_core.testing.store_suite import StoreSuite
-from rendezvous_core.testing.suite import Link, Server, needs
+from rendezvous_core.testing.suites.backend import BackendSuite
+from rendezvous_core.testing.suites.base import Link, Server
+from rendezvous_core.testing.suites.membership import MembershipSuite
+from rendezvous_core.testing.suites.store import StoreSuite
 
 __all__ = [
     "BackendSuite",
     "Link",
     "MembershipSuite",
+    "MemoryBackend",
+    "MemoryServer",
+    "MemoryStore",
     "Proxy",
     "Server",
     "StoreSuite",
-    "needs",
 ]

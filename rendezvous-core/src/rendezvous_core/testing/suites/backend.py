@@ -3,7 +3,7 @@
 import itertools
 from collections.abc import Callable, Iterator
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 
@@ -13,13 +13,15 @@ from rendezvous_core._errors import (
     RendezvousError,
     RendezvousStateError,
 )
-from rendezvous_core.testing.suite import Link, Server, Suite, missing, needs, required, stopped
-from rendezvous_core.testing.threads import start, together
+from rendezvous_core.testing.suites.base import Link, Server, Suite, missing, needs, required, stopped
+from rendezvous_core.testing.suites.threads import start, together
 
 SIMILAR = ("", "2", "/2", "%2F2", "/state", "/members", ":state", "*", "?", " \u00fc \u540d")
 """What makes run ids that a careless key scheme would mix up."""
 
 BINARY = bytes(range(256))
+T = TypeVar("T")
+
 MIB = b"\0x\xff\n" * (256 * 1024)
 
 
@@ -28,7 +30,7 @@ class BackendSuite(Suite):
 
     Supply `backend_factory`; supply or declare as lacking `server`, `link` and `corrupt`. May lack:
     ``server``, ``durability`` (the state survives a restart of the server), ``link``,
-    ``corruption``, ``large_values``.
+    ``corrupt``, ``large_values``.
     """
 
     @pytest.fixture
@@ -42,7 +44,7 @@ class BackendSuite(Suite):
     @pytest.fixture
     def corrupt(self) -> Callable[[str], object]:
         """Optional: a function that damages what the server holds as the state of a run id."""
-        missing("corruption", "as the fixture 'corrupt', a function that damages the state of a run id")
+        missing("corrupt", "a function that damages the state of the run id it is given")
 
     @pytest.fixture
     def connect(self, backend_factory: Callable[[str], Any], run_id: str) -> Iterator[Callable[..., Any]]:
@@ -273,7 +275,7 @@ class BackendSuite(Suite):
 
     @needs("link")
     def test_cut_connection(self, backend: RendezvousBackend, link: Link) -> None:
-        """A connection that was cut between two calls is an error of one call at most."""
+        """A client whose connection was cut connects again; meanwhile it raises rendezvous errors at most."""
         _, token = written(backend.set_state(b"first"))
         link.cut()
         outcome(backend.get_state)
@@ -300,7 +302,7 @@ class BackendSuite(Suite):
         assert state == b"second"
         written(backend.set_state(b"third", token))
 
-    @needs("corruption")
+    @needs("corrupt")
     def test_corruption(
         self, backend: RendezvousBackend, run_id: str, corrupt: Callable[[str], object]
     ) -> None:
@@ -338,7 +340,7 @@ def refused(result: tuple[bytes, Token, bool] | None) -> tuple[bytes, Token]:
     return result[:2]
 
 
-def outcome(call: Callable[[], tuple[bytes, Token, bool] | None]) -> tuple[bytes, Token, bool] | None:
+def outcome(call: Callable[[], T]) -> T | None:
     """Call what may fail, but by no other than a rendezvous error."""
     try:
         return call()

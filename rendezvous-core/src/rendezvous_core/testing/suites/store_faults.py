@@ -1,0 +1,107 @@
+"""What a store does when its server or its connection is lost."""
+
+from collections.abc import Callable
+from functools import partial
+
+import pytest
+
+from rendezvous_core._errors import RendezvousConnectionError
+from rendezvous_core._store import Store
+from rendezvous_core.testing.suites.base import Link, Server, needs, stopped
+from rendezvous_core.testing.suites.store_fixtures import StoreFixtures
+from rendezvous_core.testing.suites.threads import is_blocked, start
+
+
+class StoreFaults(StoreFixtures):
+    """Connection errors are told as such, and nothing is done twice."""
+
+    @needs("server")
+    def test_unreachable(self, store: Store, server: Server) -> None:
+        """While the server is away, all calls raise `RendezvousConnectionError`, which says something."""
+        store.set("key", b"value")
+        calls: list[Callable[[], object]] = [
+            partial(store.get, "key"),
+            partial(store.set, "key", b"other"),
+            partial(store.add, "number", 1),
+            partial(store.append, "key", b"more"),
+            partial(store.compare_set, "key", b"", b"other"),
+            partial(store.check, ["key"]),
+            partial(store.wait, ["other"]),
+            partial(store.delete_key, "key"),
+            store.num_keys,
+            store.list_keys,
+        ]
+        with stopped(server):
+            for call in calls:
+                error = start(call).exception(self.patience)
+                assert isinstance(error, RendezvousConnectionError), f"{call} got {error!r}"
+                assert str(error).strip()
+
+    @needs("server")
+    def test_reconnect(self, store: Store, other: Store, server: Server) -> None:
+        """Once the server is back, the same clients go on."""
+        store.set("key", b"value")
+        with stopped(server):
+            pass
+        self.eventually(partial(store.set, "key", b"new"))
+        assert self.eventually(partial(other.get, "key")) == b"new"
+
+    @needs("server", "durability")
+    def test_keys_survive_a_restart(self, store: Store, server: Server) -> None:
+        """A restarted server still has the keys."""
+        store.set("key", b"value")
+        with stopped(server):
+            pass
+        assert self.eventually(partial(store.check, ["key"]))
+        assert self.eventually(partial(store.get, "key")) == b"value"
+
+    @needs("server")
+    def test_restart_while_waiting(self, store: Store, other: Store, server: Server) -> None:
+        """A read that the server's restart interrupts raises, or is told of what happens then."""
+        reading = start(store.get, "key")
+        assert is_blocked(reading, self.moment)
+        with stopped(server):
+            pass
+        self.eventually(partial(other.set, "key", b"value"))
+        self._answered(reading.exception(self.patience))
+        assert self.eventually(partial(store.get, "key")) == b"value"
+
+    @needs("link")
+    def test_cut_while_waiting(self, store: Store, other: Store, link: Link) -> None:
+        """A read whose connection is cut raises, or goes on and does not miss what happens then."""
+        reading = start(store.get, "key")
+        assert is_blocked(reading, self.moment)
+        link.cut()
+        self.eventually(partial(other.set, "key", b"value"))
+        self._answered(reading.exception(self.patience))
+        assert self.eventually(partial(store.get, "key")) == b"value"
+
+    @needs("link")
+    @pytest.mark.parametrize("method", ["add", "append"])
+    def test_lost_reply(self, store: Store, connect: Callable[..., Store], link: Link, method: str) -> None:
+        """A write that was applied and whose reply was lost is not applied again.
+
+        The caller gets the result, or `RendezvousConnectionError`.
+        """
+        store.add("key", 1)
+        link.mute()
+        writing = start(
+            partial(store.add, "key", 10) if method == "add" else partial(store.append, "key", b"1")
+        )
+        observer = connect()
+        self.until(lambda: observer.get("key") == b"11")
+        link.cut()
+        self._answered(writing.exception(self.patience))
+        assert self.eventually(partial(store.get, "key")) == b"11"
+
+    @needs("link")
+    def test_waiting_sends_next_to_nothing(self, store: Store, link: Link) -> None:
+        """A wait is ended by notification: it does not ask the server over and over."""
+        store.check(["key"])
+        before = link.traffic
+        assert is_blocked(start(store.get, "key"), 5 * self.moment)
+        assert link.traffic - before <= 8
+
+    @staticmethod
+    def _answered(error: BaseException | None) -> None:
+        assert error is None or isinstance(error, RendezvousConnectionError), f"got {error!r}"
