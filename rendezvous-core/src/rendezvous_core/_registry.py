@@ -101,36 +101,37 @@ def get_rendezvous_handler(params: RendezvousParameters) -> RendezvousHandler:
     return rendezvous_handler_registry.create_handler(params)
 
 
-def create_backend(params: RendezvousParameters) -> RendezvousBackend:
+def create_backend(params: RendezvousParameters) -> MembershipBackend:
     """Open the backend of a run without taking part in it; the caller closes it.
 
     Raises as `RendezvousHandlerRegistry.create_handler`; `RendezvousPluginError` also where the
     plugin builds a whole handler instead.
     """
-    return _backend(_plugin(params.backend), params)
+    return _open_backend(_plugin(params.backend), params)
 
 
-def create_store(params: RendezvousParameters, backend: RendezvousBackend) -> Store:
+def create_store(params: RendezvousParameters, backend: MembershipBackend) -> Store:
     """Open the shared store of a run; ``backend`` is what `create_backend` returned.
 
     Raises as `RendezvousHandlerRegistry.create_handler`.
     """
-    return _with_store(_plugin(params.backend), params, backend)[1]
+    return _open_store(_plugin(params.backend), params, backend)
 
 
 def _dynamic_handler(plugin: Plugin, params: RendezvousParameters) -> RendezvousHandler:
     from rendezvous_core.dynamic.handler import create_handler
 
-    backend = _backend(plugin, params)
+    backend = _open_backend(plugin, params)
     try:
-        backend, store = _with_store(plugin, params, backend)
-        return create_handler(store, backend, params)
+        return create_handler(_open_store(plugin, params, backend), backend, params)
     except BaseException:
         backend.close()
         raise
 
 
-def _backend(plugin: Plugin, params: RendezvousParameters) -> RendezvousBackend:
+def _open_backend(plugin: Plugin, params: RendezvousParameters) -> MembershipBackend:
+    from rendezvous_core._register_backend import RegisterBackend
+
     backend = plugin.call("rendezvous_backend", RendezvousBackend, params=params)
     if backend is None:
         raise plugin.error(
@@ -142,26 +143,22 @@ def _backend(plugin: Plugin, params: RendezvousParameters) -> RendezvousBackend:
     except BaseException:
         backend.close()
         raise
-    return backend
+    return backend if isinstance(backend, MembershipBackend) else RegisterBackend(backend)
 
 
-def _with_store(
-    plugin: Plugin, params: RendezvousParameters, backend: RendezvousBackend
-) -> tuple[RendezvousBackend, Store]:
-    """Find the store, and the backend as the handler must get it to share that store's register."""
-    store = plugin.call("rendezvous_store", Store, params=params, backend=backend)
-    if store is not None:
-        return backend, store
+def _open_store(plugin: Plugin, params: RendezvousParameters, backend: MembershipBackend) -> Store:
     from rendezvous_core._register_backend import RegisterBackend
     from rendezvous_core._register_store import RegisterStore
     from rendezvous_core._store_backend import StoreBackend
 
+    returned = backend.register.backend if isinstance(backend, RegisterBackend) else backend
+    store = plugin.call("rendezvous_store", Store, params=params, backend=returned)
+    if store is not None:
+        return store
     if isinstance(backend, StoreBackend):
-        return backend, backend.store
-    if not isinstance(backend, MembershipBackend):
-        backend = RegisterBackend(backend)
+        return backend.store
     if isinstance(backend, RegisterBackend):
-        return backend, RegisterStore(backend)
+        return RegisterStore(backend)
     raise plugin.error("provides no store: rendezvous_store must answer for a MembershipBackend")
 
 
