@@ -93,6 +93,7 @@ class DynamicRendezvousHandler(RendezvousHandler):
         self._backend = backend if isinstance(backend, MembershipBackend) else RegisterBackend(backend)
         self._address = local_addr or _host_name()
         self._calling = threading.Lock()
+        self._was_closed: bool | None = None
 
         timing = Timing(
             settings.keep_alive_interval.total_seconds(),
@@ -162,14 +163,14 @@ class DynamicRendezvousHandler(RendezvousHandler):
             if outcome is None and driver.node.finished:
                 raise RendezvousError("This node has left the rendezvous while it was waiting in it.")
             if outcome is None:
+                late = self._timed_out()
                 # Giving up is a write like any other: the node may turn out to be ranked already.
                 driver.quit("cancel")
-                outcome = driver.wait_for_outcome(time.monotonic() + timeout.close.total_seconds())
+                patience = timeout.heartbeat if driver.node.trouble else timeout.close
+                outcome = driver.wait_for_outcome(time.monotonic() + patience.total_seconds()) or late
         except BaseException:
             driver.quit("leave")
             raise
-        if outcome is None:
-            raise self._timed_out()
         if isinstance(outcome, RendezvousError):
             raise outcome
         return outcome
@@ -241,14 +242,16 @@ class DynamicRendezvousHandler(RendezvousHandler):
 
     def shutdown(self) -> bool:
         """See base class. Nodes of the present round may finish their work."""
-        try:
-            self.set_closed()
-        except RendezvousError:
-            return False
-        finally:
-            self._driver.stop()
-            self._backend.close()
-        return True
+        if self._was_closed is None:
+            try:
+                self.set_closed()
+                self._was_closed = True
+            except RendezvousError:
+                self._was_closed = False
+            finally:
+                self._driver.stop()
+                self._backend.close()
+        return self._was_closed
 
 
 def store_prefix(run_id: str, joined: Joined) -> str:
