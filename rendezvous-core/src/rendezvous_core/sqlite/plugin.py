@@ -1,0 +1,31 @@
+"""What the entry point ``sqlite`` offers to the registry."""
+
+import re
+
+from rendezvous_core._backend import RendezvousBackend
+from rendezvous_core._hookspecs import hookimpl
+from rendezvous_core._params import RendezvousParameters
+from rendezvous_core.sqlite.backend import SqliteBackend
+from rendezvous_core.sqlite.store import SqliteStore
+
+
+@hookimpl
+def rendezvous_backend(params: RendezvousParameters) -> SqliteBackend:
+    """Open the run in the file ``params.endpoint``; where it is empty, in the default one of this user.
+
+    Raises:
+        ValueError: the endpoint is the address of a server, or the run id is empty.
+    """
+    if re.fullmatch(r"[^/]*:\d*", params.endpoint):
+        raise ValueError(
+            f"The endpoint of the sqlite backend is the path of a file, not {params.endpoint!r}: leave it "
+            "empty for the default one, or write ./ before a name like this."
+        )
+    return SqliteBackend(params.endpoint, params.run_id)
+
+
+@hookimpl
+def rendezvous_store(params: RendezvousParameters, backend: RendezvousBackend) -> SqliteStore:
+    """Open the store of the run, in the file of its backend."""
+    path = backend.path if isinstance(backend, SqliteBackend) else params.endpoint
+    return SqliteStore(path, params.run_id)
