@@ -42,9 +42,13 @@ class Invariants:
         """Counts operations while it is set."""
 
     def on_put(self, member: Member) -> None:
+        puts = self._puts.setdefault(member.node, [])
         if member.beat > self._beats.get(member.node, 0):
             self._beats[member.node] = member.beat
-            self._puts.setdefault(member.node, []).append(self._world.now)
+            puts.append(self._world.now)
+        elif puts:
+            # A late put hides the newer one, perhaps before anybody saw it.
+            del puts[-1]
 
     def on_operation(self, machine: "Machine", operation: Operation) -> None:
         """Bounded cost: no busy loops."""
@@ -106,18 +110,18 @@ class Invariants:
 
     def _check_departure(self, writer: "Machine", seat: Seat, reason: Departure | None) -> None:
         machine = self._world.machines[seat.node]
-        intent = machine.quits.get(seat.ticket)
-        left = machine.node.member.ticket > seat.ticket or intent == "leave"
+        quits = machine.quits.get(seat.ticket, set())
+        left, done = machine.node.member.ticket > seat.ticket or "leave" in quits, "done" in quits
         at = writer.listed_at
         puts = self._puts.get(seat.node, [])
         put = bisect_right(puts, at)
         silence = at - puts[put - 1] if put else at
         dead = silence >= machine.timing.dead_after * (1 - CLOCK_TOLERANCE)
-        truth = {"lost": dead, "left": left, "done": intent == "done", None: left or dead or intent == "done"}
+        truth = {"lost": dead, "left": left, "done": done, None: left or dead or done}
         if not truth[reason]:
             _fail(
                 f"exclusivity: {seat.node} counts as {reason or 'gone'}, but was silent for "
-                f"{silence:.3f} s of {machine.timing.dead_after:.3f}, wants {intent or 'to stay'} and "
+                f"{silence:.3f} s of {machine.timing.dead_after:.3f}, quit {quits} and "
                 f"holds ticket {machine.node.member.ticket}"
             )
 
@@ -156,7 +160,7 @@ class Invariants:
             _fail(f"agreement: rank {joined.rank} is {state.roster[joined.rank]}, not {seat}")
         if any(former.round_id == joined.round_id for former in machine.returned):
             _fail(f"finality: {machine.name} returned twice from round {joined.round}")
-        if machine.quits.get(seat.ticket) in ("leave", "done"):
+        if machine.quits.get(seat.ticket, set()) & {"leave", "done"}:
             _fail(f"fencing: {machine.name} left and was ranked")
         if self._world.backend.lossless and machine.returned and machine.returned[-1].round >= joined.round:
             _fail(f"{machine.name} went from round {machine.returned[-1].round} to {joined.round}")
@@ -165,7 +169,7 @@ class Invariants:
         """A cancelled ask was in no round, unless it was too late for its node anyway."""
         state = self._world.backend.state
         round_id = self._seats.get(Seat(machine.name, ticket))
-        if round_id is None or machine.quits.get(ticket) != "cancel" or not self._world.backend.lossless:
+        if round_id is None or machine.quits.get(ticket) != {"cancel"} or not self._world.backend.lossless:
             return
         if state is not None and state.phase == "complete" and state.round_id == round_id:
             reason = state.gone.get(machine.name)
@@ -217,25 +221,26 @@ def unsettled(world: "World") -> str | None:
 def check_progress(world: "World", seconds: float) -> None:
     """Once nothing fails any more, all that live end where they belong in time, and stay there."""
     deadline = world.now + seconds
-    shortest = min((machine.timing.period for machine in world.live), default=1.0)
-    while reason := unsettled(world):
-        if world.now > deadline:
-            _fail(f"progress: after {seconds:.1f} s, {reason}")
-        world.run(shortest / 2)
-    world.note("settled")
-    longest = max((machine.timing.period for machine in world.live), default=1.0)
-    world.run(longest)
-    before = world.backend.state
-    tally = world.invariants.tally = Counter()
-    began = world.now
-    world.run(2 * longest)
-    after, reason = world.backend.state, unsettled(world)
-    if reason or (before and after and (before.phase, before.round_id) != (after.phase, after.round_id)):
-        _fail(f"progress: settled only for a while, {reason}")
+    periods = [machine.timing.period for machine in world.live] or [1.0]
+    while True:
+        while reason := unsettled(world):
+            if world.now > deadline:
+                _fail(f"progress: after {seconds:.1f} s, {reason}")
+            world.run(min(periods) / 2)
+        # A silence that began before may still come to light.
+        before = world.backend.state
+        world.run(max(periods))
+        tally = world.invariants.tally = Counter()
+        began = world.now
+        world.run(2 * max(periods))
+        world.invariants.tally = None
+        after = world.backend.state
+        if not unsettled(world) and (not before or not after or before.round_id == after.round_id):
+            break
     if before and after and after.phase != "closed" and before.term == after.term:
         for machine in world.live:
-            periods = (world.now - began) / machine.timing.period
-            _check_cost(machine, tally, periods, after.serial - before.serial, after.coordinator)
+            count = (world.now - began) / machine.timing.period
+            _check_cost(machine, tally, count, after.serial - before.serial, after.coordinator)
 
 
 def _check_cost(

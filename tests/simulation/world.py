@@ -251,8 +251,8 @@ class Machine:
         self.broken: type | None = None
         """A kind of operation that always fails here."""
         self.returned: list[Joined] = []
-        self.quits: dict[int, Intent] = {}
-        """How its user withdrew each ticket."""
+        self.quits: dict[int, set[Intent]] = {}
+        """How its user tried to withdraw each ticket."""
         self.given_up: set[int] = set()
         """Tickets whose withdrawal was confirmed to the user before they were answered."""
         self.answered = True
@@ -293,7 +293,7 @@ class Machine:
         if self._held_up(lambda: self.quit(intent)) or self.node.finished:
             return
         self.world.note(self.name, f"wants to {intent}")
-        self.quits[self.node.member.ticket] = intent
+        self.quits.setdefault(self.node.member.ticket, set()).add(intent)
         self._tick()
         self.node.quit(intent)
         self._announce()

@@ -29,18 +29,16 @@ def decide(
     state: State, sight: Sight, *, last_call_over: bool, new_id: Callable[[], str], ranks: RankPolicy
 ) -> State:
     """Return the state that should stand next; an equal one where nothing is to be changed."""
-    if state.phase == "closed":
-        return state
     for member in sight.members.values():
         state = withdraw(state, member.node, member.ticket, member.intent)
+    if state.phase == "closed":
+        return state
     if state.phase == "complete":
         state = _note_departures(state, sight)
         active = state.active()
         if active:
             full = len(active) >= state.settings.max_nodes
             return replace(state, waiting=0 if full else len(_asks(state, sight)))
-        if all(reason == "done" for reason in state.gone.values()):
-            return close(state)
         spent = _spend(state, state.roster)
         state = replace(
             state, phase="joining", round=state.round + 1, gone={}, waiting=0, last_call=None, spent=spent
@@ -49,7 +47,10 @@ def decide(
 
 
 def withdraw(state: State, node: str, ticket: int, intent: Intent) -> State:
-    """Return the state without this ask, or without this participant; closed stays as it is."""
+    """Return the state without this ask, or without this participant.
+
+    When all participants are done, the run is closed; closed stays as it is.
+    """
     if intent == "join" or state.phase == "closed" or state.has_spent(node, ticket):
         return state
     spent = state.spent | {node: ticket}
@@ -57,8 +58,10 @@ def withdraw(state: State, node: str, ticket: int, intent: Intent) -> State:
         return replace(state, spent=spent)
     if intent == "cancel":
         return state
-    reason: Departure = "done" if intent == "done" else "left"
-    return replace(state, spent=spent, gone=state.gone | {node: reason})
+    gone = state.gone | {node: "done" if intent == "done" else "left"}
+    state = replace(state, spent=spent, gone=gone)
+    finished = len(gone) == len(state.roster) and set(gone.values()) == {"done"}
+    return close(state) if finished else state
 
 
 def close(state: State) -> State:
@@ -70,7 +73,7 @@ def _note_departures(state: State, sight: Sight) -> State:
     gone: dict[str, Departure] = {}
     for seat in state.active():
         member = sight.members.get(seat.node)
-        if member is not None and member.ticket > seat.ticket:
+        if state.has_spent(seat.node, seat.ticket) or (member is not None and member.ticket > seat.ticket):
             gone[seat.node] = "left"
         elif seat.node in sight.dead:
             gone[seat.node] = "lost"

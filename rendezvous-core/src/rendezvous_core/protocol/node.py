@@ -107,7 +107,7 @@ class Node:
 
     def quit(self, intent: Intent) -> None:
         """Withdraw the present ask (``cancel``), or also from the round it won (``leave``, ``done``)."""
-        if intent == "cancel" and self.outcome is not None:
+        if intent == "cancel" and (self.outcome is not None or self._quits()):
             return
         self.member = replace(self.member, intent=intent)
         self._news, self._quit_at = True, self.now
@@ -177,6 +177,7 @@ class Node:
             watch = yield from self._coordinate()
         elif self._may_take_over():
             yield from self._write(self._claim(self._known(), self._still), self._token)
+            pass
         elif self._quits() and self.now - self._quit_at >= self._timing.period:
             yield from self._withdraw_alone()
         if self._stale or self.finished or self._news:
@@ -354,9 +355,13 @@ class Node:
 
     def _may_take_over(self) -> bool:
         state = self._known()
-        if state.phase == "closed" or self._quits():
+        if state.phase == "closed":
             return False
-        if state.coordinator in (None, self.member.node) and not self._mismatched():
+        if state.coordinator == self.member.node and not self._mismatched():
+            return True  # as an heir, even on the way out
+        if self._quits():
+            return False
+        if state.coordinator is None and not self._mismatched():
             return True
         return self._still >= self._patience()
 
@@ -387,7 +392,7 @@ class Node:
             self._put_at = _NEVER
         participants = [seat.node for seat in state.roster] if state.phase == "complete" else []
         sight = self._observer.look(
-            {**listed, self.member.node: self.member}, participants, state.term, self.now
+            {**listed, self.member.node: self.member}, participants, state.term, now, self.now
         )
         decided = decide(
             state,

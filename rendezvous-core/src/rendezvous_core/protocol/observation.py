@@ -41,7 +41,7 @@ class Observer:
         self._me = me
         self._gap = gap
         self._dead_after = dead_after
-        self._looked: float | None = None
+        self._asked: float | None = None
         self._silences: dict[tuple[str, int], float] = {}
         self._tracks: dict[str, _Track] = {}
 
@@ -49,18 +49,20 @@ class Observer:
         """Before the first look: ``node`` has been silent for so long, if ``beat`` was its last one."""
         self._silences[node, beat] = silence
 
-    def look(self, listed: Mapping[str, Member], participants: Iterable[str], term: str, now: float) -> Sight:
-        """Take in a listing of the members and say who is fresh and who is dead."""
-        gap = 0.0 if self._looked is None else min(now - self._looked, self._gap)
-        self._looked = now
+    def look(
+        self, listed: Mapping[str, Member], participants: Iterable[str], term: str, asked: float, now: float
+    ) -> Sight:
+        """Take in a listing of the members, asked for and answered when, and say who is fresh and who is dead."""
+        gap = 0.0 if self._asked is None else min(asked - self._asked, self._gap)
+        self._asked = asked
         followed = listed.keys() | set(participants)
         self._tracks = {node: track for node, track in self._tracks.items() if node in followed}
         for track in self._tracks.values():
             track.silence += gap
         for node, member in listed.items():
-            self._follow(node, member, now)
+            self._follow(node, member, asked, now)
         for node in participants:
-            self._tracks.setdefault(node, _Track(None, self._dead_after, now))
+            self._tracks.setdefault(node, _Track(None, self._dead_after, now, asked - now))
         tracks = self._tracks
         return Sight(
             members={node: tracks[node].member or member for node, member in listed.items()},
@@ -69,15 +71,16 @@ class Observer:
             forgotten=[node for node in listed if tracks[node].silence > _FORGET * tracks[node].dead_after],
         )
 
-    def _follow(self, node: str, member: Member, now: float) -> None:
+    def _follow(self, node: str, member: Member, asked: float, now: float) -> None:
         track = self._tracks.get(node)
+        # The beat may be as young as the answer, and gaps are counted from request to request.
         if track is None:
-            silence = self._silences.get((node, member.beat), 0.0)
+            silence = self._silences.get((node, member.beat), asked - now)
             self._tracks[node] = _Track(member, member.dead_after, now - silence, silence)
         elif track.member is None or member.beat > track.member.beat:
             # Any other record is as old or older than one seen before: a put that arrived late.
             moved = track.member is not None
-            self._tracks[node] = _Track(member, member.dead_after, now, moved=moved)
+            self._tracks[node] = _Track(member, member.dead_after, now, asked - now, moved)
 
     def _is_fresh(self, node: str, track: _Track, term: str, now: float) -> bool:
         if node == self._me:
