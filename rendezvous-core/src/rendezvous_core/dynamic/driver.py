@@ -58,7 +58,7 @@ class Driver:
         self._heartbeat_timeout = heartbeat_timeout
         self._changed = threading.Condition()
         self._putting = threading.Lock()
-        self._last_beat = 0
+        self._newest: Member | None = None
         self._thread: threading.Thread | None = None
         self._stop = threading.Event()
         self._abandoned = False
@@ -283,12 +283,14 @@ class Driver:
 
     def _put(self, member: Member, announce: bool) -> None:
         with self._putting:
-            if member.beat <= self._last_beat:
-                return  # the other thread has put a newer record meanwhile
+            if self._newest is not None and member.beat <= self._newest.beat:
+                if not announce:
+                    return
+                member = self._newest  # the other thread has put it meanwhile, but told nobody
             began = time.monotonic()
             data = encode_member(replace(member, at=time.time()))
             self._backend.put_member(member.node, data, announce=announce)
-            self._last_beat = member.beat
+            self._newest = member
             took = time.monotonic() - began
             if took > self._heartbeat_timeout:
                 _logger.warning("A heartbeat of node %s took %.1f s.", member.node, took)

@@ -177,7 +177,7 @@ class Node:
             watch = yield from self._coordinate()
         elif self._may_take_over():
             yield from self._write(self._claim(self._known(), self._still), self._token)
-            pass
+            return  # the first pass follows at once, whoever waits for it
         elif self._quits() and self.now - self._quit_at >= self._timing.period:
             yield from self._withdraw_alone()
         if self._stale or self.finished or self._news:
