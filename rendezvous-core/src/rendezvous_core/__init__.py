@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 from rendezvous_core._backend import Members, MembershipBackend, RendezvousBackend, Token
+from rendezvous_core._environment import store_from_env
 from rendezvous_core._errors import (
     RendezvousClosedError,
     RendezvousConnectionError,
@@ -62,6 +63,7 @@ __all__ = [
     "get_rendezvous_handler",
     "hookimpl",
     "rendezvous_handler_registry",
+    "store_from_env",
 ]
 
 

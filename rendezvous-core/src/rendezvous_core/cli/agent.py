@@ -1,0 +1,313 @@
+"""One node of ``rdzv run``: meets the others, runs the command, meets again when the group changes."""
+
+import logging
+import queue
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from rendezvous_core._environment import STORE_PREFIX, run_environment
+from rendezvous_core._errors import (
+    RendezvousClosedError,
+    RendezvousError,
+    RendezvousGracefulExitError,
+    RendezvousTimeoutError,
+)
+from rendezvous_core._handler import RendezvousStoreInfo
+from rendezvous_core._params import RendezvousParameters
+from rendezvous_core.cli.child import Child, describe_exit
+from rendezvous_core.cli.exit_codes import ExitCode, exit_code_of
+from rendezvous_core.cli.output import JsonOutput, Output
+from rendezvous_core.cli.signals import STOPS, signals_to
+from rendezvous_core.cli.waiting import waiting_shown
+from rendezvous_core.dynamic.handler import DynamicRendezvousHandler, store_prefix
+from rendezvous_core.protocol.node import Joined
+
+_SHOWN_EVENTS = ("coordinates", "departed", "disconnected", "reconnected", "closed")
+
+
+@dataclass(frozen=True)
+class Job:
+    """What a node is to run, and how patient it is with it."""
+
+    command: Sequence[str]
+    max_restarts: int
+    """How often the command is started again after it failed."""
+    grace: float
+    """Seconds that the command has to end after a signal, before it is killed."""
+
+
+class _Seat(NamedTuple):
+    joined: Joined
+    environment: dict[str, str]
+
+
+class _Changed(NamedTuple):
+    joined: Joined
+
+
+class _Left(NamedTuple):
+    confirmed: bool
+
+
+class _Go(NamedTuple):
+    pass
+
+
+_Event = signal.Signals | _Seat | _Changed | _Left | _Go | Child | RendezvousError
+
+
+class Agent:
+    """Runs a job as one node of a run.
+
+    The main thread takes events from one queue: signals, the end of the command, news of the
+    rendezvous. All that blocks for another reason is on threads that put their results there.
+
+    Args:
+        spawned_as: the place among the nodes that ``--spawn`` started here. Such a node asks only
+            when a line comes on its standard input, and leaves when that ends.
+    """
+
+    def __init__(
+        self,
+        handler: DynamicRendezvousHandler,
+        params: RendezvousParameters,
+        job: Job,
+        output: Output,
+        spawned_as: int | None = None,
+    ) -> None:
+        self._handler = handler
+        self._params = params
+        self._job = job
+        self._output = output
+        self._local_rank = spawned_as
+        self._events: queue.SimpleQueue[_Event] = queue.SimpleQueue()
+        self._failures = 0
+        self._stopping: signal.Signals | None = None
+
+    def run(self) -> ExitCode:
+        """Take part until the work is done, or cannot be; return what to exit with."""
+        log = _EventLog(self._tell)
+        logger = logging.getLogger("rendezvous_core")
+        logger.addHandler(log)
+        logger.setLevel(logging.INFO)
+        try:
+            with signals_to(self._events.put):
+                if self._local_rank is not None and (stopped := self._wait_for_go()):
+                    return stopped
+                while True:
+                    answer = self._join()
+                    if isinstance(answer, ExitCode):
+                        return answer
+                    outcome = self._work(answer)
+                    if outcome is not None:
+                        return outcome
+        finally:
+            logger.removeHandler(log)
+
+    # Waiting
+
+    def _wait_for_go(self) -> ExitCode | None:
+        self._tell("ready", "is ready", node=self._handler.node_id)
+        _in_background(self._read_orders)
+        while True:
+            event = self._events.get()
+            if isinstance(event, _Go):
+                return None
+            if isinstance(event, signal.Signals) and event in STOPS:
+                return self._exit(STOPS[event], f"ended by {event.name} before the start")
+
+    def _read_orders(self) -> None:
+        for _ in sys.stdin:
+            self._events.put(_Go())
+        self._events.put(signal.SIGTERM)  # whoever started this node is gone
+
+    def _join(self) -> _Seat | ExitCode:
+        self._tell("asking", "asks for a place", run_id=self._params.run_id, node=self._handler.node_id)
+        _in_background(self._take_part)
+        with waiting_shown(self._params, self._tell):
+            while True:
+                event = self._events.get()
+                if isinstance(event, _Seat):
+                    break
+                if isinstance(event, RendezvousError):
+                    return self._refused(event)
+                if isinstance(event, signal.Signals) and event in STOPS:
+                    self._stopping = event
+                    return self._leave(STOPS[event], f"left on {event.name}; the run goes on")
+        self._tell(
+            "joined",
+            f"round {event.joined.round}: rank {event.joined.rank} of {event.joined.world_size}",
+            node=self._handler.node_id,
+            **event.joined._asdict(),
+        )
+        return event
+
+    def _take_part(self) -> None:
+        """On a thread of its own: wait for a round, then for its end."""
+        try:
+            seat = self._meet()
+            if seat is None:
+                return
+            self._events.put(seat)
+            if self._handler.wait_for_membership_change():
+                self._events.put(_Changed(seat.joined))
+        except RendezvousError as error:
+            self._events.put(error)
+        except Exception as error:
+            failure = RendezvousError(f"{type(error).__name__}: {error}")
+            failure.__cause__ = error
+            self._events.put(failure)
+
+    def _meet(self) -> _Seat | None:
+        while self._stopping is None:
+            info = self._handler.next_rendezvous()
+            joined = self._handler.joined
+            while joined and not self._handler.num_nodes_waiting():
+                try:
+                    # Rank 0 publishes before it returns, unless it dies first.
+                    info.store.wait([RendezvousStoreInfo.MASTER_ADDR_KEY], timeout=1.0)
+                except RendezvousTimeoutError:
+                    continue
+                bootstrap = info.bootstrap_store_info
+                environment = {
+                    "RANK": str(info.rank),
+                    "WORLD_SIZE": str(info.world_size),
+                    "LOCAL_RANK": str(self._local_rank or 0),
+                    "MASTER_ADDR": bootstrap.master_addr,
+                    "MASTER_PORT": str(bootstrap.master_port),
+                    "RDZV_ROUND": str(joined.round),
+                    STORE_PREFIX: store_prefix(self._params.run_id, joined),
+                }
+                return _Seat(joined, run_environment(self._params) | environment)
+        return None
+
+    def _refused(self, error: RendezvousError) -> ExitCode:
+        if isinstance(error, RendezvousClosedError | RendezvousGracefulExitError) and self._failures:
+            text = f"{error} The command had failed and cannot be started again."
+            return self._leave(ExitCode.COMMAND_FAILED, text)
+        return self._leave(exit_code_of(error), str(error))
+
+    # Working
+
+    def _work(self, seat: _Seat) -> ExitCode | None:
+        """Run the command in one round; return ``None`` when it is time to meet again."""
+        spawned = self._local_rank is not None
+        try:
+            child = Child(
+                self._job.command,
+                seat.environment,
+                self._events.put,
+                stdin=subprocess.DEVNULL if spawned or sys.stdin.isatty() else None,
+                printer=self._print if isinstance(self._output, JsonOutput) else None,
+            )
+        except OSError as error:
+            text = f"cannot start {self._job.command[0]!r}: {error.strerror}; left the run, which goes on"
+            return self._leave(ExitCode.NOT_EXECUTABLE, text)
+        self._tell("started", f"started {self._job.command[0]}", pid=child.pid)
+        try:
+            changed = self._follow(child, seat)
+        finally:
+            child.close()
+        code = child.exit_code
+        assert code is not None, "the command has ended"
+        self._tell("ended", f"the command {describe_exit(code)}", exit_code=code)
+        if self._stopping is not None:
+            return self._leave(STOPS[self._stopping], f"left on {self._stopping.name}; the run goes on")
+        if isinstance(changed, RendezvousError):
+            return self._leave(exit_code_of(changed), str(changed))
+        if changed:
+            return None
+        if code == 0:
+            return self._leave(ExitCode.OK, "the work is done", done=True)
+        self._failures += 1
+        if self._failures > self._job.max_restarts:
+            text = f"the command {describe_exit(code)}, with no restart left of {self._job.max_restarts}"
+            return self._leave(ExitCode.COMMAND_FAILED, f"{text}; left the run, which goes on")
+        text = f"the command {describe_exit(code)}: restart {self._failures} of {self._job.max_restarts}"
+        self._tell("restarting", text, reason="failure", exit_code=code)
+        return None
+
+    def _follow(self, child: Child, seat: _Seat) -> bool | RendezvousError:
+        """Wait for the end of the command; tell whether the group brought it about."""
+        changed: bool | RendezvousError = False
+        deadline: float | None = None
+        while True:
+            patience = None if deadline is None else max(0.0, deadline - time.monotonic())
+            try:
+                event = self._events.get(timeout=patience)
+            except queue.Empty:
+                child.kill()
+                deadline = None
+                continue
+            if event is child:
+                return changed
+            if isinstance(event, signal.Signals):
+                if event not in STOPS:
+                    child.signal(event)
+                    continue
+                if self._stopping is not None:
+                    child.kill()  # the second one is impatient
+                    continue
+                self._stopping = event
+                child.signal(event)
+            elif isinstance(event, RendezvousError):
+                changed = event
+                child.signal(signal.SIGTERM)
+            elif isinstance(event, _Changed) and event.joined is seat.joined and child.exit_code is None:
+                changed = True
+                text = "the group has changed: stopping the command to meet again"
+                self._tell("restarting", text, reason="membership")
+                child.signal(signal.SIGTERM)
+            else:
+                continue  # news of a former round
+            deadline = time.monotonic() + self._job.grace
+
+    # The end
+
+    def _leave(self, code: ExitCode, text: str, *, done: bool = False) -> ExitCode:
+        _in_background(lambda: self._events.put(_Left(self._handler.leave(done=done))))
+        while True:
+            event = self._events.get()
+            if isinstance(event, _Left):
+                break
+            if isinstance(event, signal.Signals) and event in STOPS:
+                event = _Left(False)
+                break
+        unheard = "" if event.confirmed else " (the others could not be told and will notice its silence)"
+        return self._exit(code, text + unheard)
+
+    def _exit(self, code: ExitCode, text: str) -> ExitCode:
+        self._tell("exit", text, code=int(code), node=self._handler.node_id)
+        return code
+
+    def _tell(self, event: str, text: str, **details: object) -> None:
+        self._output.tell(event, text, local_rank=self._local_rank, **details)
+
+    def _print(self, stream: str, text: str) -> None:
+        self._tell("output", text, stream=stream)
+
+
+class _EventLog(logging.Handler):
+    """Tells what the rendezvous logs: its events, and warnings."""
+
+    def __init__(self, tell: Callable[..., None]) -> None:
+        super().__init__()
+        self._tell_event = tell
+
+    def emit(self, record: logging.LogRecord) -> None:
+        event = getattr(record, "event", None)
+        if event is None:
+            if record.levelno >= logging.WARNING:
+                self._tell_event("warning", record.getMessage())
+        elif event.kind in _SHOWN_EVENTS and event.details.get("reason") != "done":
+            self._tell_event(event.kind, event.message, node=event.node, **event.details)
+
+
+def _in_background(target: Callable[[], object]) -> None:
+    threading.Thread(target=target, daemon=True).start()

@@ -1,0 +1,237 @@
+"""What ``rdzv doctor`` checks: each check provokes what a group relies on, and times it."""
+
+import statistics
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from msgspec.structs import replace
+
+from rendezvous_core._backend import MembershipBackend, Token
+from rendezvous_core._errors import RendezvousError
+from rendezvous_core._handler import RendezvousInfo
+from rendezvous_core._params import RendezvousParameters
+from rendezvous_core._registry import create_backend, create_store, get_rendezvous_handler
+from rendezvous_core._store import Store
+from rendezvous_core.protocol.codec import encode_state
+from rendezvous_core.protocol.records import Settings, State
+
+_TIMES = 20
+_PATIENCE = 5.0
+
+
+@dataclass(frozen=True)
+class Finding:
+    """The result of one check."""
+
+    check: str
+    ok: bool
+    seconds: float | None
+    """How long the thing takes: the median of several times."""
+    problem: str | None = None
+    remedy: str | None = None
+
+
+class _Broken(RendezvousError):
+    """The backend answered, but not as its contract says."""
+
+
+class Patient:
+    """A scratch run on a backend, reached through two handles as by two nodes.
+
+    Raises as `create_backend` and `create_store` do.
+    """
+
+    def __init__(self, params: RendezvousParameters) -> None:
+        self._params = params
+        self._backends = [create_backend(params)]
+        try:
+            self._backends.append(create_backend(params))
+            self._stores = [create_store(params, backend) for backend in self._backends]
+        except BaseException:
+            self.close()
+            raise
+        self._serial = 0
+
+    @property
+    def backends(self) -> tuple[MembershipBackend, MembershipBackend]:
+        """Two handles of the backend."""
+        return self._backends[0], self._backends[1]
+
+    @property
+    def stores(self) -> tuple[Store, Store]:
+        """Two handles of the store."""
+        return self._stores[0], self._stores[1]
+
+    def new_state(self) -> bytes:
+        """Return a state unlike those before; closed, so that nobody takes the run for a living one."""
+        self._serial += 1
+        state = State(run=self._params.run_id, settings=Settings(1, 1), phase="closed")
+        return encode_state(replace(state, serial=self._serial))
+
+    def clean_up(self) -> None:
+        """Remove what the checks left, but for the closed state, which expires where things expire."""
+        for node in self._backends[0].members().records:
+            self._backends[0].remove_member(node)
+        for key in self._stores[0].list_keys():
+            self._stores[0].delete_key(key)
+
+    def close(self) -> None:
+        """Release all handles."""
+        for backend in self._backends:
+            backend.close()
+
+
+def check_reading(patient: Patient) -> float:
+    """Read the state."""
+    return _median(patient.backends[0].get_state)
+
+
+def check_fencing(patient: Patient) -> float:
+    """Write by compare-and-set, and see that every outdated token is refused."""
+    one, other = patient.backends
+    first = patient.new_state()
+    token = _written(one, first, None)
+    _refused(other, patient.new_state(), None, "a write that expected no state")
+    token, outdated = _written(other, first, token), token
+    _refused(one, patient.new_state(), outdated, "a write with the token of former, equal bytes")
+
+    def write() -> None:
+        nonlocal token
+        token = _written(one, patient.new_state(), token)
+
+    took = _median(write)
+    found = other.get_state()
+    if found is None or found[1] != token:
+        raise _Broken("another handle does not see the last write")
+    return took
+
+
+def check_notification(patient: Patient) -> float:
+    """Have two handles wait for each other's writes in turn."""
+    found = patient.backends[0].get_state()
+    assert found is not None, "the checks before wrote a state"
+    failures: list[Exception] = []
+
+    def play(backend: MembershipBackend, token: Token, *, begins: bool) -> None:
+        try:
+            if begins:
+                token = _written(backend, patient.new_state(), token)
+            for _ in range(_TIMES):
+                token = _written(backend, patient.new_state(), _news(backend, token))
+        except Exception as error:
+            failures.append(error)
+
+    answerer = threading.Thread(target=play, args=(patient.backends[1], found[1]), kwargs={"begins": False})
+    began = time.monotonic()
+    answerer.start()
+    play(patient.backends[0], found[1], begins=True)
+    answerer.join()
+    took = time.monotonic() - began
+    if failures:
+        raise failures[0]
+    return took / (2 * _TIMES)
+
+
+def check_members(patient: Patient) -> float:
+    """Write records of members, list them, and see that a waiter learns of a new one."""
+    one, other = patient.backends
+    token = other.members().token
+    took = _median(lambda: one.put_member("doctor", b"record", announce=True))
+    found = one.get_state()
+    if not other.wait_for_change(found[1] if found else None, _PATIENCE, token):
+        raise _Broken(f"a new member was not announced within {_PATIENCE:g} s")
+    if other.members().records.get("doctor") != b"record":
+        raise _Broken("another handle does not see a new member")
+    other.remove_member("doctor")
+    if "doctor" in one.members().records:
+        raise _Broken("a removed member is still there")
+    return took
+
+
+def check_store(patient: Patient) -> float:
+    """Write, read, count and wait in the shared store."""
+    one, other = patient.stores
+    took = _median(lambda: one.set("doctor/key", b"value"))
+    other.wait(["doctor/key"], _PATIENCE)
+    if other.get("doctor/key") != b"value":
+        raise _Broken("another handle reads something else than was written")
+    if (one.add("doctor/count", 2), other.add("doctor/count", 3)) != (2, 5):
+        raise _Broken("two handles do not count together")
+    if one.compare_set("doctor/key", "other", "new") != b"value":
+        raise _Broken("compare_set wrote although another value was expected")
+    return took
+
+
+def check_meeting(params: RendezvousParameters) -> float:
+    """Have two nodes meet, each with a handler of its own."""
+    handlers = [get_rendezvous_handler(params) for _ in range(2)]
+    infos: list[RendezvousInfo | Exception] = []
+
+    def meet(index: int) -> None:
+        try:
+            infos.append(handlers[index].next_rendezvous())
+        except Exception as error:
+            infos.append(error)
+
+    began = time.monotonic()
+    threads = [threading.Thread(target=meet, args=(index,)) for index in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    took = time.monotonic() - began
+    for handler in handlers:
+        handler.shutdown()
+    for info in infos:
+        if isinstance(info, Exception):
+            raise info
+    return took
+
+
+CHECKS: tuple[tuple[str, Callable[[Patient], float], str], ...] = (
+    ("read the state", check_reading, "Is the server overloaded, or far away?"),
+    (
+        "compare-and-set, fenced",
+        check_fencing,
+        "Do not use this backend, as nodes would disagree. Is the endpoint a replica, or a cache?",
+    ),
+    ("notification", check_notification, "News would only be found by looking again, once in an interval."),
+    ("members", check_members, "Nodes would not see each other. Are the user's rights those of a writer?"),
+    ("store", check_store, "Do not use the shared store. Is the endpoint a replica, or a cache?"),
+)
+"""In their order: what people read, how it is checked, and what to do when it fails."""
+
+
+def _median(operation: Callable[[], object]) -> float:
+    took = []
+    for _ in range(_TIMES):
+        began = time.monotonic()
+        operation()
+        took.append(time.monotonic() - began)
+    return statistics.median(took)
+
+
+def _written(backend: MembershipBackend, state: bytes, token: Token) -> Token:
+    result = backend.set_state(state, token)
+    if result is None or not result[2] or result[0] != state:
+        raise _Broken("a write with the present token was refused")
+    return result[1]
+
+
+def _refused(backend: MembershipBackend, state: bytes, token: Token, what: str) -> None:
+    result = backend.set_state(state, token)
+    if result is not None and result[2]:
+        raise _Broken(f"{what} was accepted")
+
+
+def _news(backend: MembershipBackend, token: Token) -> Token:
+    """Wait for another state than that of ``token``; return its token."""
+    deadline = time.monotonic() + _PATIENCE
+    while (left := deadline - time.monotonic()) > 0:
+        if backend.wait_for_change(token, left):
+            found = backend.get_state()
+            if found is not None and found[1] != token:
+                return found[1]
+    raise _Broken(f"a waiter was not told of a write within {_PATIENCE:g} s")

@@ -1,0 +1,114 @@
+"""The options that several commands share."""
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import click
+
+from rendezvous_core._endpoint import parse_config
+from rendezvous_core._environment import BACKEND, CONF, ENDPOINT, RUN_ID
+from rendezvous_core._params import RendezvousParameters
+
+_Command = TypeVar("_Command", bound=Callable[..., Any])
+
+_OWN_OPTIONS = ("backend", "endpoint", "run_id", "min_nodes", "max_nodes", "local_addr")
+
+
+@dataclass(frozen=True)
+class Target:
+    """The backend and the run that a command is about."""
+
+    backend: str
+    endpoint: str
+    run_id: str
+    conf: str
+
+    def params(
+        self, nodes: tuple[int, int] = (1, 1), local_addr: str | None = None, **defaults: str
+    ) -> RendezvousParameters:
+        """Return the parameters of a handler; ``--conf`` wins over ``defaults``."""
+        config: dict[str, Any] = {**defaults, **parse_config(self.conf)}
+        for name in _OWN_OPTIONS:
+            if name in config:
+                raise click.UsageError(f"--conf cannot hold '{name}': it has an option of its own.")
+        return RendezvousParameters(self.backend, self.endpoint, self.run_id, *nodes, local_addr, **config)
+
+
+class NodeRange(click.ParamType[tuple[int, int]]):
+    """``N`` or ``MIN:MAX``."""
+
+    name = "nodes"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[int, int]:
+        """See base class."""
+        if isinstance(value, tuple):
+            return value
+        least, colon, most = str(value).partition(":")
+        try:
+            nodes = int(least), int(most if colon else least)
+        except ValueError:
+            self.fail(f"{value!r} must be a number of nodes, as 4, or a range, as 2:4.", param, ctx)
+        if not 1 <= nodes[0] <= nodes[1]:
+            self.fail(f"{value!r} must be at least 1, and its end not below its start.", param, ctx)
+        return nodes
+
+
+def backend_options(command: _Command) -> _Command:
+    """Add the options that say which backend; see `Target`."""
+    for option in (
+        click.option(
+            "--conf",
+            envvar=CONF,
+            default="",
+            metavar="K=V,...",
+            help="Options of the handler and of the backend. Keep passwords in $RDZV_CONF.",
+        ),
+        click.option(
+            "--endpoint",
+            envvar=ENDPOINT,
+            default="",
+            help="Where the backend is; the default is the backend's own.  [env: RDZV_ENDPOINT]",
+        ),
+        click.option(
+            "--backend",
+            envvar=BACKEND,
+            default="sqlite",
+            help="Name of the backend.  [env: RDZV_BACKEND; default: sqlite]",
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+def run_id_option(*, required: bool) -> Callable[[_Command], _Command]:
+    """Add ``--run-id``."""
+    return click.option(
+        "--run-id",
+        envvar=RUN_ID,
+        required=required,
+        default=None if required else "",
+        help="Id of the run: the nodes that give the same one meet.  [env: RDZV_RUN_ID]",
+    )
+
+
+def output_options(command: _Command) -> _Command:
+    """Add ``--json`` and ``--debug``."""
+    json = click.option("--json", "as_json", is_flag=True, help="Write JSON for programs to stdout.")
+    debug = click.option(
+        "--debug",
+        is_flag=True,
+        expose_value=False,
+        callback=_set_debug,
+        help="Show tracebacks.  [env: RDZV_DEBUG]",
+    )
+    return json(debug(command))
+
+
+def _set_debug(ctx: click.Context, param: click.Parameter, value: bool) -> None:
+    # Through the environment it reaches the nodes of --spawn too.
+    if value:
+        os.environ["RDZV_DEBUG"] = "1"

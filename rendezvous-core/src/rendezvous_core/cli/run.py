@@ -1,0 +1,109 @@
+"""``rdzv run``."""
+
+import os
+import secrets
+import shlex
+import shutil
+
+import click
+
+from rendezvous_core._environment import run_environment
+from rendezvous_core._registry import create_backend, get_rendezvous_handler
+from rendezvous_core.cli.agent import Agent, Job
+from rendezvous_core.cli.exit_codes import ExitCode, fail
+from rendezvous_core.cli.options import NodeRange, Target, backend_options, output_options, run_id_option
+from rendezvous_core.cli.output import Output, create_output
+from rendezvous_core.cli.spawn import Nodes
+from rendezvous_core.dynamic.handler import DynamicRendezvousHandler
+
+_LAST_CALL = "2"
+"""Seconds, where the whole group is on this machine and nobody comes late."""
+
+
+@click.command(context_settings={"ignore_unknown_options": False, "allow_interspersed_args": False})
+@backend_options
+@run_id_option(required=False)
+@click.option("--nodes", type=NodeRange(), metavar="N|MIN:MAX", help="How many nodes make a group.")
+@click.option("--spawn", type=click.IntRange(1), help="Start this many nodes here, each on its own.")
+@click.option("--max-restarts", type=click.IntRange(0), default=0, show_default=True, help="For failures.")
+@click.option(
+    "--grace",
+    type=click.FloatRange(0),
+    default=15,
+    show_default=True,
+    help="Seconds from a signal to the command until it is killed.",
+)
+@click.option("--local-addr", help="Where the others reach this node.")
+@click.option("--spawned-as", type=int, hidden=True)
+@output_options
+@click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
+def run(
+    backend: str,
+    endpoint: str,
+    conf: str,
+    run_id: str,
+    nodes: tuple[int, int] | None,
+    spawn: int | None,
+    max_restarts: int,
+    grace: float,
+    local_addr: str | None,
+    spawned_as: int | None,
+    as_json: bool,
+    command: tuple[str, ...],
+) -> int:
+    """Join a group of nodes and run COMMAND in it; run it again when the group changes.
+
+    With --spawn alone, the whole group is on this machine, under a fresh run id. A node that is
+    interrupted leaves, and the others go on without it.
+    """
+    if shutil.which(command[0]) is None:
+        if os.path.exists(command[0]):
+            return fail(ExitCode.NOT_EXECUTABLE, f"{command[0]!r} is not executable.")
+        return fail(ExitCode.NOT_FOUND, f"{command[0]!r} was not found.")
+    target = Target(backend, endpoint, run_id, conf)
+    job = Job(command, max_restarts, grace)
+    output = create_output(as_json=as_json)
+    if spawn is not None:
+        return _spawn(spawn, target, nodes, job, local_addr, output)
+    if not run_id:
+        raise click.UsageError("Give the run an id that all its nodes share: --run-id, or RDZV_RUN_ID.")
+    if nodes is None:
+        raise click.UsageError("Say how many nodes make a group, as in --nodes 4 or --nodes 2:4.")
+    params = target.params(nodes, local_addr)
+    handler = get_rendezvous_handler(params)
+    if not isinstance(handler, DynamicRendezvousHandler):
+        raise click.UsageError(f"The backend '{backend}' has no members that come and go; use another.")
+    return Agent(handler, params, job, output, spawned_as).run()
+
+
+def _spawn(
+    number: int,
+    target: Target,
+    nodes: tuple[int, int] | None,
+    job: Job,
+    local_addr: str | None,
+    output: Output,
+) -> int:
+    defaults = {}
+    if nodes is None:
+        # All start together, so the first round has them all whatever the minimum; and with the
+        # least possible minimum, whoever is left can go on.
+        nodes = 1, number
+        defaults["last_call_timeout"] = _LAST_CALL
+        local_addr = local_addr or "127.0.0.1"
+    run_id = target.run_id or f"spawn-{secrets.token_hex(3)}"
+    target = Target(target.backend, target.endpoint, run_id, target.conf)
+    params = target.params(nodes, local_addr, **defaults)
+    create_backend(params).close()  # what is wrong with it is said once, not by every node
+    arguments = [
+        "--json",
+        f"--nodes={nodes[0]}:{nodes[1]}",
+        f"--max-restarts={job.max_restarts}",
+        f"--grace={job.grace}",
+        *([f"--local-addr={local_addr}"] if local_addr else []),
+        "--",
+        *job.command,
+    ]
+    hint = shlex.join(["rdzv", "watch", "--run-id", run_id])
+    output.tell("spawned", f"{number} nodes in the run {run_id}; see them with: {hint}", run_id=run_id)
+    return Nodes(number, arguments, run_environment(params), output).run()

@@ -1,0 +1,128 @@
+"""``rdzv status``, ``rdzv watch`` and ``rdzv close``: a run from outside."""
+
+import json
+import sys
+import time
+from contextlib import closing
+from dataclasses import asdict, replace
+
+import click
+
+from rendezvous_core._endpoint import redact
+from rendezvous_core._errors import RendezvousConnectionError
+from rendezvous_core._registry import get_rendezvous_handler
+from rendezvous_core.cli.exit_codes import ExitCode, fail
+from rendezvous_core.cli.look import Lookout, RunLook
+from rendezvous_core.cli.options import Target, backend_options, output_options, run_id_option
+
+_PERIOD = 1.0
+"""After how many seconds a run is looked at again, even if nothing was announced."""
+
+
+@click.command()
+@backend_options
+@run_id_option(required=True)
+@output_options
+def status(backend: str, endpoint: str, conf: str, run_id: str, as_json: bool) -> int:
+    """Show a run: who is in, who is gone and why, who waits, who is missing. Takes no part in it."""
+    target = Target(backend, endpoint, run_id, conf)
+    with closing(Lookout(target.params())) as lookout:
+        look = lookout.look()
+    if look is None:
+        return _no_run(target)
+    if as_json:
+        click.echo(json.dumps(asdict(look)))
+    else:
+        from rendezvous_core.cli.tables import print_table, run_table
+
+        print_table(run_table(look))
+    return ExitCode.OK
+
+
+@click.command()
+@backend_options
+@run_id_option(required=True)
+@output_options
+def watch(backend: str, endpoint: str, conf: str, run_id: str, as_json: bool) -> int:
+    """Follow a run until it is closed; one that does not exist yet is waited for."""
+    target = Target(backend, endpoint, run_id, conf)
+    display = _LiveDisplay() if sys.stdout.isatty() and not as_json else _Lines(as_json)
+    display.tell(f"There is no run '{run_id}' on the backend '{backend}' yet.")
+    with closing(Lookout(target.params())) as lookout, closing(display):
+        look = lookout.look()
+        while True:
+            if look is not None:
+                display.show(look)
+                if look.phase == "closed":
+                    return ExitCode.OK
+            try:
+                lookout.wait(_PERIOD)
+                look = lookout.look()
+            except RendezvousConnectionError as error:
+                display.tell(str(error))
+                time.sleep(_PERIOD)
+
+
+class _Lines:
+    """A line for every change."""
+
+    def __init__(self, as_json: bool) -> None:
+        self._as_json = as_json
+        self._shown: RunLook | None = None
+
+    def tell(self, text: str) -> None:
+        click.echo(text, err=True)
+
+    def show(self, look: RunLook) -> None:
+        timeless = replace(look, nodes=tuple(replace(node, heartbeat_age=None) for node in look.nodes))
+        if timeless != self._shown:
+            self._shown = timeless
+            click.echo(json.dumps(asdict(look)) if self._as_json else str(look))
+
+    def close(self) -> None:
+        pass
+
+
+class _LiveDisplay:
+    """A table that is always of now."""
+
+    def __init__(self) -> None:
+        from rich.live import Live
+
+        self._live = Live(auto_refresh=False)
+        self._live.start()
+
+    def tell(self, text: str) -> None:
+        self._live.update(text, refresh=True)
+
+    def show(self, look: RunLook) -> None:
+        from rendezvous_core.cli.tables import run_table
+
+        self._live.update(run_table(look), refresh=True)
+
+    def close(self) -> None:
+        self._live.stop()
+
+
+@click.command()
+@backend_options
+@run_id_option(required=True)
+@output_options
+def close(backend: str, endpoint: str, conf: str, run_id: str, as_json: bool) -> int:
+    """Close a run for all its nodes, finally. Those in the present round may finish their work."""
+    target = Target(backend, endpoint, run_id, conf)
+    with closing(Lookout(target.params())) as lookout:
+        if lookout.look() is None:
+            return _no_run(target)
+    get_rendezvous_handler(target.params()).set_closed()
+    click.echo(
+        json.dumps({"run_id": run_id, "closed": True}) if as_json else f"The run '{run_id}' is closed."
+    )
+    return ExitCode.OK
+
+
+def _no_run(target: Target) -> ExitCode:
+    where = f" at {redact(target.endpoint)}" if target.endpoint else ""
+    return fail(
+        ExitCode.NO_RUN, f"There is no run '{target.run_id}' on the backend '{target.backend}'{where}."
+    )
