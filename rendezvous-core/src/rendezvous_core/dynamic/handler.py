@@ -7,7 +7,7 @@ import threading
 import time
 import uuid
 import weakref
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 
 from rendezvous_core._backend import MembershipBackend, RendezvousBackend
@@ -144,15 +144,9 @@ class DynamicRendezvousHandler(RendezvousHandler):
         if not self._calling.acquire(blocking=False):
             raise RendezvousError("next_rendezvous is already under way in another thread.")
         try:
-            joined = self._join()
+            return self._hand_out(self._join())
         finally:
             self._calling.release()
-        store = PrefixStore(store_prefix(self._settings.run_id, joined), self._store)
-        bootstrap = functools.partial(RendezvousStoreInfo.build, joined.rank, store, self._address)
-        # Rank 0 has to publish now, the others may look it up when they need it.
-        return RendezvousInfo(
-            store, joined.rank, joined.world_size, bootstrap() if joined.rank == 0 else bootstrap
-        )
 
     def _join(self) -> Joined:
         timeout = self._settings.timeout
@@ -174,6 +168,30 @@ class DynamicRendezvousHandler(RendezvousHandler):
         if isinstance(outcome, RendezvousError):
             raise outcome
         return outcome
+
+    def _hand_out(self, joined: Joined) -> RendezvousInfo:
+        store = PrefixStore(store_prefix(self._settings.run_id, joined), self._store)
+        bootstrap = functools.partial(RendezvousStoreInfo.build, joined.rank, store, self._address)
+        # Rank 0 has to publish now, the others may look it up when they need it.
+        if joined.rank != 0:
+            return RendezvousInfo(store, joined.rank, joined.world_size, bootstrap)
+        try:
+            return RendezvousInfo(store, joined.rank, joined.world_size, self._persist(bootstrap))
+        except BaseException:
+            self._driver.quit("leave")
+            raise
+
+    def _persist(self, publish: Callable[[], RendezvousStoreInfo]) -> RendezvousStoreInfo:
+        deadline = time.monotonic() + self._settings.timeout.close.total_seconds()
+        pause = 0.01
+        while True:
+            try:
+                return publish()
+            except RendezvousConnectionError:
+                if time.monotonic() + pause > deadline:
+                    raise
+            time.sleep(pause)
+            pause = min(2 * pause, 1.0)
 
     def _timed_out(self) -> RendezvousError:
         node = self._driver.node
