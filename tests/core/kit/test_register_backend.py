@@ -1,14 +1,22 @@
 """A bare register, with what core builds on one, passes the kit."""
 
 from collections.abc import Callable
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import pytest
 
-from rendezvous_core import RendezvousBackend, Token
+from rendezvous_core import RendezvousBackend, RendezvousHandler, RendezvousParameters, Token
 from rendezvous_core._register_backend import RegisterBackend
 from rendezvous_core._register_store import RegisterStore
-from rendezvous_core.testing import BackendSuite, MembershipSuite, MemoryBackend, MemoryServer, StoreSuite
+from rendezvous_core.dynamic.handler import create_handler
+from rendezvous_core.testing import (
+    BackendSuite,
+    HandlerSuite,
+    MembershipSuite,
+    MemoryBackend,
+    MemoryServer,
+    StoreSuite,
+)
 
 LACKS = {
     "server": "its server is an object of this process",
@@ -75,3 +83,21 @@ class TestStore(StoreSuite):
     @pytest.fixture
     def store_factory(self, register_factory: Callable[[str], Register]) -> Callable[[str], RegisterStore]:
         return lambda run_id: RegisterStore(RegisterBackend(register_factory(run_id)))
+
+
+class TestHandler(HandlerSuite):
+    lacks: ClassVar = {
+        "server": LACKS["server"],
+        "large_groups": "all nodes compete for one register, which serves small groups",
+    }
+
+    @pytest.fixture
+    def handler_factory(
+        self, register_factory: Callable[[str], Register]
+    ) -> Callable[..., RendezvousHandler]:
+        def create(run_id: str, min_nodes: int, max_nodes: int, **options: Any) -> RendezvousHandler:
+            params = RendezvousParameters("register", "", run_id, min_nodes, max_nodes, **options)
+            backend = RegisterBackend(register_factory(run_id))
+            return create_handler(RegisterStore(backend), backend, params)
+
+        return create

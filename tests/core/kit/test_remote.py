@@ -1,11 +1,13 @@
 """The reference passes the tests of faults, too, once it lies behind connections that can break."""
 
 from collections.abc import Callable, Iterator
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import pytest
 
-from rendezvous_core.testing import MembershipSuite, Proxy, StoreSuite
+from rendezvous_core import RendezvousHandler, RendezvousParameters
+from rendezvous_core.dynamic.handler import create_handler
+from rendezvous_core.testing import HandlerSuite, MembershipSuite, Proxy, StoreSuite
 from tests.core.kit.remote import RemoteBackend, RemoteServer, RemoteStore
 
 
@@ -34,3 +36,13 @@ class TestStore(Remote, StoreSuite):
     @pytest.fixture
     def store_factory(self, link: Proxy) -> Callable[[str], RemoteStore]:
         return lambda run_id: RemoteStore(link.port, run_id)
+
+
+class TestHandler(Remote, HandlerSuite):
+    @pytest.fixture
+    def handler_factory(self, link: Proxy) -> Callable[..., RendezvousHandler]:
+        def create(run_id: str, min_nodes: int, max_nodes: int, **options: Any) -> RendezvousHandler:
+            params = RendezvousParameters("remote", "", run_id, min_nodes, max_nodes, **options)
+            return create_handler(RemoteStore(link.port, run_id), RemoteBackend(link.port, run_id), params)
+
+        return create

@@ -1,12 +1,14 @@
 """Any store makes a backend that passes the kit."""
 
 from collections.abc import Callable
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import pytest
 
+from rendezvous_core import RendezvousHandler, RendezvousParameters
 from rendezvous_core._store_backend import StoreBackend
-from rendezvous_core.testing import MembershipSuite, MemoryServer, MemoryStore, Proxy
+from rendezvous_core.dynamic.handler import create_handler
+from rendezvous_core.testing import HandlerSuite, MembershipSuite, MemoryServer, MemoryStore, Proxy
 from tests.core.kit.remote import RemoteServer, RemoteStore
 from tests.core.kit.test_remote import Remote
 
@@ -36,3 +38,14 @@ class TestOnServer(Remote, MembershipSuite):
     @pytest.fixture
     def backend_factory(self, link: Proxy, server: RemoteServer) -> Callable[[str], StoreBackend]:
         return lambda run_id: StoreBackend(RemoteStore(link.port, "all runs"), run_id)
+
+
+class TestHandler(Remote, HandlerSuite):
+    @pytest.fixture
+    def handler_factory(self, link: Proxy) -> Callable[..., RendezvousHandler]:
+        def create(run_id: str, min_nodes: int, max_nodes: int, **options: Any) -> RendezvousHandler:
+            store = RemoteStore(link.port, "all runs")
+            params = RendezvousParameters("store", "", run_id, min_nodes, max_nodes, **options)
+            return create_handler(store, StoreBackend(store, run_id), params)
+
+        return create

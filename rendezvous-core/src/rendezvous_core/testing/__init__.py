@@ -21,16 +21,20 @@ from rendezvous_core.testing.memory import MemoryBackend, MemoryServer, MemorySt
 from rendezvous_core.testing.proxy import Proxy
 from rendezvous_core.testing.suites.backend import BackendSuite
 from rendezvous_core.testing.suites.base import Link, Server
+from rendezvous_core.testing.suites.handler import HandlerSuite
 from rendezvous_core.testing.suites.membership import MembershipSuite
+from rendezvous_core.testing.suites.plugin import PluginSuite
 from rendezvous_core.testing.suites.store import StoreSuite
 
 __all__ = [
     "BackendSuite",
+    "HandlerSuite",
     "Link",
     "MembershipSuite",
     "MemoryBackend",
     "MemoryServer",
     "MemoryStore",
+    "PluginSuite",
     "Proxy",
     "Server",
     "StoreSuite",

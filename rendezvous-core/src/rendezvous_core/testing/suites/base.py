@@ -100,10 +100,19 @@ class Suite:
 
     def until(self, condition: Callable[[], bool]) -> None:
         """Look at ``condition``, of which nobody tells, until it holds."""
-        deadline = time.monotonic() + self.patience
+        assert self._comes_true(condition, self.patience), f"did not come true within {self.patience} s"
+
+    def never(self, condition: Callable[[], bool]) -> None:
+        """Look at ``condition`` for a moment: it must not hold."""
+        assert not self._comes_true(condition, self.moment)
+
+    def _comes_true(self, condition: Callable[[], bool], seconds: float) -> bool:
+        deadline = time.monotonic() + seconds
         while not condition():
-            assert time.monotonic() < deadline, f"did not come true within {self.patience} s"
+            if time.monotonic() > deadline:
+                return False
             time.sleep(0.02)
+        return True
 
 
 def needed(test: object) -> tuple[str, ...]:
