@@ -8,13 +8,15 @@ import sys
 import tarfile
 import tomllib
 import zipfile
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
 
 HERE = Path(__file__).parent
-FOLDERS = sorted(path.parent for path in HERE.parents[1].glob("rendezvous-*/pyproject.toml"))
+ROOT = HERE.parents[1]
 
 
 class Built(NamedTuple):
@@ -36,9 +38,10 @@ class Built(NamedTuple):
             return archive.read(f"{info}/{name}").decode()
 
 
-def run(*command: str | Path, cwd: Path) -> None:
-    """Run ``command`` away from the checkout, and show what it printed where it fails."""
+def run(*command: str | Path, cwd: Path) -> str:
+    """Run ``command`` away from the checkout and from the user's files; return what it printed."""
     environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
+    environment["XDG_RUNTIME_DIR"] = str(cwd)
     ran = subprocess.run(
         command,
         cwd=cwd,
@@ -49,23 +52,30 @@ def run(*command: str | Path, cwd: Path) -> None:
         check=False,
     )
     assert ran.returncode == 0, ran.stdout
+    return ran.stdout
+
+
+Build = Callable[[str], Built]
 
 
 @pytest.fixture(scope="session")
-def wheels(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Built]:
-    built = {}
-    for folder in FOLDERS:
-        target = tmp_path_factory.mktemp(folder.name)
+def build(tmp_path_factory: pytest.TempPathFactory) -> Build:
+    """Builds a distribution, once."""
+
+    @cache
+    def build(name: str) -> Built:
+        folder, target = ROOT / name, tmp_path_factory.mktemp(name)
         run(sys.executable, "-m", "build", "--outdir", target, folder, cwd=target)
         project = tomllib.loads((folder / "pyproject.toml").read_text())["project"]
         (wheel,), (sdist,) = target.glob("*.whl"), target.glob("*.tar.gz")
-        built[folder.name] = Built(folder, project, wheel, sdist)
-    return built
+        return Built(folder, project, wheel, sdist)
+
+    return build
 
 
-@pytest.fixture(params=[folder.name for folder in FOLDERS])
-def built(request: pytest.FixtureRequest, wheels: dict[str, Built]) -> Built:
-    return wheels[request.param]
+@pytest.fixture(params=sorted(path.parent.name for path in ROOT.glob("rendezvous-*/pyproject.toml")))
+def built(request: pytest.FixtureRequest, build: Build) -> Built:
+    return build(request.param)
 
 
 def test_the_metadata_is_that_of_the_project(built: Built) -> None:
@@ -109,12 +119,26 @@ def test_the_changelog_knows_the_version(built: Built) -> None:
     assert f"\n## {built.project['version']}" in changelog
 
 
-def test_it_installs_alone_and_works(built: Built, wheels: dict[str, Built], tmp_path: Path) -> None:
+def test_it_installs_alone_and_works(built: Built, build: Build, tmp_path: Path) -> None:
     """Runs the script of this folder that is named as the distribution; each needs one."""
     script = HERE / f"{built.folder.name.removeprefix('rendezvous-')}.py"
     assert script.exists(), f"{script} must use the installed distribution"
-    run(sys.executable, "-m", "virtualenv", tmp_path / "venv", cwd=tmp_path)
-    python = tmp_path / "venv" / "bin" / "python"
-    run(python, "-m", "pip", "install", "-q", wheels["rendezvous-core"].wheel, built.wheel, cwd=tmp_path)
-    run(python, "-m", "pip", "check", cwd=tmp_path)
-    run(python, script, cwd=tmp_path)
+    binaries = install(tmp_path, build("rendezvous-core").wheel, built.wheel)
+    run(binaries / "python", "-m", "pip", "check", cwd=tmp_path)
+    run(binaries / "python", script, cwd=tmp_path)
+
+
+def test_the_quickstart(build: Build, tmp_path: Path) -> None:
+    binaries = install(tmp_path, f"{build('rendezvous-core').wheel}[cli]")
+    example = ROOT / "examples" / "hello.py"
+    printed = run(binaries / "rdzv", "run", "--spawn", "4", "--", binaries / "python", example, cwd=tmp_path)
+    for rank in range(4):
+        assert f"Hello from rank {rank} of 4" in printed
+
+
+def install(folder: Path, *wheels: Path | str) -> Path:
+    """Install ``wheels`` into a fresh environment in ``folder``; return where its programs are."""
+    run(sys.executable, "-m", "virtualenv", folder / "venv", cwd=folder)
+    binaries = folder / "venv" / "bin"
+    run(binaries / "python", "-m", "pip", "install", "-q", *wheels, cwd=folder)
+    return binaries
