@@ -81,7 +81,8 @@ class RendezvousHandlerRegistry:
                     creator,
                 )
             handler = plugin.call("rendezvous_handler", RendezvousHandler, params=params)
-            handler = handler or _dynamic_handler(plugin, params)
+            if handler is None:
+                handler = _dynamic_handler(plugin, params)
         elif creator is not None:
             handler = creator(params)
             if not isinstance(handler, RendezvousHandler):
