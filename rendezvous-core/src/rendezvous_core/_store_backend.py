@@ -4,7 +4,7 @@ import contextlib
 import re
 import threading
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Sequence
 from secrets import token_bytes, token_hex
 from urllib.parse import quote, unquote
 
@@ -119,12 +119,13 @@ class StoreBackend(MembershipBackend):
     def members(self) -> Members:
         """See base class."""
         index = peek(self._live(), _INDEX) or b""
-        entries = [line for line in index.decode().split("\n") if line and not line.startswith("#")]
-        nodes = [unquote(entry) for entry in dict.fromkeys(entries)]
-        values = dict(zip(nodes, self._values([_member(node) for node in nodes]), strict=True))
-        records = {node: value[_NONCE:] for node, value in values.items() if value}
-        if len(entries) > 2 * len(records) + _SLACK:
-            self._compact(index, records, values.keys() - records.keys())
+        lines = index.decode(errors="replace").split("\n")
+        entries = [unquote(line) for line in lines if line and not line.startswith("#")]
+        nodes = list(dict.fromkeys(entries))
+        values = self._values([_member(node) for node in nodes])
+        records = {node: value[_NONCE:] for node, value in zip(nodes, values, strict=True) if value}
+        if None in values or len(entries) > 2 * len(records) + _SLACK:
+            self._compact(index, nodes, records)
         return Members(records, True)
 
     def wait_for_change(self, token: Token | None, timeout: float, members: Token | None = None) -> bool:
@@ -216,22 +217,27 @@ class StoreBackend(MembershipBackend):
             raise
         self._idle.append(store)
 
-    def _values(self, keys: Sequence[str]) -> list[bytes]:
+    def _values(self, keys: Sequence[str]) -> Sequence[bytes | None]:
         if not keys:
             return []
         with contextlib.suppress(RendezvousTimeoutError):
             if self._live().check(keys):
                 return self._run.multi_get(keys)
-        # Part of the data was lost: give nodes that are still there a record to replace.
-        return [self._run.compare_set(key, b"", b"") for key in keys]
+        return [peek(self._run, key) for key in keys]  # part of the data was lost
 
-    def _compact(self, index: bytes, kept: Iterable[str], dropped: Iterable[str]) -> None:
-        """Shorten the index unless a node was added to it meanwhile."""
+    def _compact(self, index: bytes, nodes: Collection[str], kept: Collection[str]) -> None:
+        """Drop from the index all but the nodes that are ``kept``, unless one was added meanwhile.
+
+        Their records are deleted by the compaction after this one, since a record that is deleted
+        while somebody lists by the former index would block that reader.
+        """
+        former = index.partition(b"\n")[0].decode(errors="replace") if index.startswith(b"#") else ""
+        dropped = [quote(node, safe="") for node in nodes if node not in kept]
         # The nonce keeps an index from ever being the same again.
-        lines = [f"#{token_hex(_NONCE)}", *(quote(node, safe="") for node in kept)]
+        lines = [" ".join(["#", token_hex(_NONCE), *dropped]), *(quote(node, safe="") for node in kept)]
         shorter = "".join(f"{line}\n" for line in lines).encode()
         if self._run.compare_set(_INDEX, index, shorter) == shorter:
-            for node in dropped:
+            for node in {unquote(entry) for entry in former.split()[2:]}.difference(nodes):
                 self._run.delete_key(_member(node))
 
 
