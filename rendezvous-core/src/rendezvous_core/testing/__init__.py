@@ -11,20 +11,19 @@ Subclass a suite, supply its fixtures, and pytest checks your code against the w
 
 A fixture that is neither supplied nor declared in ``lacks`` fails the tests that need it.
 """
-# ruff: noqa: E402
 
-import pytest
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
-pytest.register_assert_rewrite(f"{__name__}.suites")
-
-from rendezvous_core.testing.memory import MemoryBackend, MemoryServer, MemoryStore
-from rendezvous_core.testing.proxy import Proxy
-from rendezvous_core.testing.suites.backend import BackendSuite
-from rendezvous_core.testing.suites.base import Link, Server
-from rendezvous_core.testing.suites.handler import HandlerSuite
-from rendezvous_core.testing.suites.membership import MembershipSuite
-from rendezvous_core.testing.suites.plugin import PluginSuite
-from rendezvous_core.testing.suites.store import StoreSuite
+if TYPE_CHECKING:
+    from rendezvous_core.testing.memory import MemoryBackend, MemoryServer, MemoryStore
+    from rendezvous_core.testing.proxy import Proxy
+    from rendezvous_core.testing.suites.backend import BackendSuite
+    from rendezvous_core.testing.suites.base import Link, Server
+    from rendezvous_core.testing.suites.handler import HandlerSuite
+    from rendezvous_core.testing.suites.membership import MembershipSuite
+    from rendezvous_core.testing.suites.plugin import PluginSuite
+    from rendezvous_core.testing.suites.store import StoreSuite
 
 __all__ = [
     "BackendSuite",
@@ -39,3 +38,28 @@ __all__ = [
     "Server",
     "StoreSuite",
 ]
+
+_HOMES = {
+    "BackendSuite": "suites.backend",
+    "HandlerSuite": "suites.handler",
+    "Link": "suites.base",
+    "MembershipSuite": "suites.membership",
+    "MemoryBackend": "memory",
+    "MemoryServer": "memory",
+    "MemoryStore": "memory",
+    "PluginSuite": "suites.plugin",
+    "Proxy": "proxy",
+    "Server": "suites.base",
+    "StoreSuite": "suites.store",
+}
+
+
+def __getattr__(name: str) -> Any:
+    # The memory backend serves where pytest is not installed: the suites alone load it.
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if _HOMES[name].startswith("suites."):
+        import pytest
+
+        pytest.register_assert_rewrite(f"{__name__}.suites")
+    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
