@@ -1,0 +1,112 @@
+"""How to reach an etcd cluster, as the options of `RendezvousParameters` say it."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import quote
+
+from rendezvous_core import RendezvousParameters
+from rendezvous_core._endpoint import Endpoint, parse_endpoints
+
+DEFAULT_PORT = 2379
+DEFAULT_PREFIX = "/rendezvous"
+DEFAULT_READ_TIMEOUT = 10.0
+
+
+@dataclass(frozen=True)
+class Connection:
+    """How to reach a cluster, and as whom.
+
+    Args:
+        endpoints: the members; all of one cluster.
+        secure: whether they speak TLS.
+        ca_cert: file of the authority that signed the servers' certificates; the system's by default.
+        ssl_cert: file of the client's certificate.
+        ssl_cert_key: file of its key.
+        user: name of the user.
+        password: the user's password.
+        read_timeout: seconds within which an operation must be answered, all attempts together.
+
+    Raises:
+        ValueError: a part is missing that another one needs, a file is not there, or
+            ``read_timeout`` is not positive.
+    """
+
+    endpoints: tuple[Endpoint, ...]
+    secure: bool = False
+    ca_cert: str | None = None
+    ssl_cert: str | None = None
+    ssl_cert_key: str | None = None
+    user: str | None = None
+    password: str | None = field(default=None, repr=False)
+    read_timeout: float = DEFAULT_READ_TIMEOUT
+
+    def __post_init__(self) -> None:
+        if not self.endpoints:
+            raise ValueError("At least one etcd endpoint is needed.")
+        if self.read_timeout <= 0:
+            raise ValueError(f"The read_timeout ({self.read_timeout}) must be a positive number of seconds.")
+        for name in ("ca_cert", "ssl_cert", "ssl_cert_key"):
+            path = getattr(self, name)
+            if path is None:
+                continue
+            if not self.secure:
+                raise ValueError(f"The option {name} is of use with protocol=https only.")
+            if not Path(path).is_file():
+                raise ValueError(f"The option {name} must name a file, but there is none at {path!r}.")
+        if self.ssl_cert_key is not None and self.ssl_cert is None:
+            raise ValueError("The option ssl_cert_key needs the certificate of the key, ssl_cert.")
+        if (self.user is None) != (self.password is None):
+            raise ValueError("The options user and password need each other.")
+
+    def __str__(self) -> str:
+        return ",".join(map(str, self.endpoints))
+
+
+def read_connection(params: RendezvousParameters) -> Connection:
+    """Read the endpoint and the options ``protocol``, ``ca_cert``, ``ssl_cert``, ``ssl_cert_key``, ``user``,
+    ``password`` and ``read_timeout``.
+
+    The protocol is ``http`` unless it is given, or a certificate is.
+
+    Raises:
+        ValueError: an option or the endpoint is wrong; names it.
+    """
+    certificates = {name: params.get(name) or None for name in ("ca_cert", "ssl_cert", "ssl_cert_key")}
+    default = "https" if any(certificates.values()) else "http"
+    protocol = str(params.get("protocol") or default).strip().lower()
+    if protocol not in ("http", "https"):
+        raise ValueError(f"The option protocol must be http or https, not {protocol!r}.")
+    read_timeout = params.get_as_float("read_timeout", DEFAULT_READ_TIMEOUT)
+    return Connection(
+        tuple(parse_endpoints(params.endpoint, DEFAULT_PORT)),
+        protocol == "https",
+        **certificates,
+        user=params.get("user") or None,
+        password=params.get("password") or None,
+        read_timeout=DEFAULT_READ_TIMEOUT if read_timeout is None else read_timeout,
+    )
+
+
+def read_ttl(params: RendezvousParameters, name: str, default: float) -> int:
+    """Read a time to live: whole seconds, at least one.
+
+    Raises:
+        ValueError: it is anything else.
+    """
+    seconds = params.get_as_int(name, None)
+    seconds = round(default) if seconds is None else seconds
+    if seconds < 1:
+        raise ValueError(f"The option {name} ({seconds}) must be at least one second.")
+    return seconds
+
+
+def run_path(prefix: str | None, run_id: str) -> str:
+    """The path of a run below ``prefix``; no two run ids share one.
+
+    Raises:
+        ValueError: the run id is empty.
+    """
+    if not run_id:
+        raise ValueError("The run id must be a non-empty string.")
+    above = "/" + (DEFAULT_PREFIX if prefix is None else prefix).strip("/")
+    return f"{above.rstrip('/')}/{quote(run_id, safe='').replace('.', '%2E')}"

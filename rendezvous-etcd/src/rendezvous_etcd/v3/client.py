@@ -1,0 +1,282 @@
+"""A client of one etcd cluster, over the gRPC stubs of etcd-sdk-python.
+
+Of that distribution only the generated stubs are used. Its own client would not do: it bans an
+endpoint for five minutes after one failure, even the only one, asks for a token once and never
+again, knows one timeout for everything and none for watches, and hides the revision of what it read.
+"""
+
+import os
+import threading
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import grpc
+from pyetcd import etcdrpc as rpc
+
+from rendezvous_core import RendezvousConnectionError, RendezvousError
+from rendezvous_core._endpoint import Endpoint, parse_endpoints
+from rendezvous_etcd.options import DEFAULT_PORT, DEFAULT_READ_TIMEOUT, Connection
+from rendezvous_etcd.v3.errors import explain, may_succeed_elsewhere, wants_token
+
+_CHANNEL_OPTIONS = [
+    # How a silent server is noticed while nothing is asked of it; etcd allows a ping in 5 s.
+    ("grpc.keepalive_time_ms", 10_000),
+    ("grpc.keepalive_timeout_ms", 5_000),
+    ("grpc.http2.max_pings_without_data", 0),
+    # The server decides what is too large.
+    ("grpc.max_receive_message_length", -1),
+    ("grpc.max_send_message_length", -1),
+    # Clients, and forked children above all, must not share the sockets of other clients.
+    ("grpc.use_local_subchannel_pool", 1),
+]
+_LEAST_ATTEMPT = 0.25
+_FIRST_PAUSE, _LAST_PAUSE = 0.01, 0.5
+
+
+class Channel:
+    """A connection to one member, and the calls that can be made over it."""
+
+    def __init__(self, endpoint: Endpoint, credentials: grpc.ChannelCredentials | None) -> None:
+        target = str(endpoint)
+        self.endpoint = endpoint
+        self._channel = (
+            grpc.secure_channel(target, credentials, _CHANNEL_OPTIONS)
+            if credentials
+            else grpc.insecure_channel(target, _CHANNEL_OPTIONS)
+        )
+        kv, lease, auth = (stub(self._channel) for stub in (rpc.KVStub, rpc.LeaseStub, rpc.AuthStub))
+        self.calls = {
+            "Range": kv.Range,
+            "Txn": kv.Txn,
+            "DeleteRange": kv.DeleteRange,
+            "Authenticate": auth.Authenticate,
+            "LeaseGrant": lease.LeaseGrant,
+            "LeaseRevoke": lease.LeaseRevoke,
+            "LeaseKeepAlive": lambda request, **options: next(
+                lease.LeaseKeepAlive(iter([request]), **options), rpc.LeaseKeepAliveResponse()
+            ),
+        }
+        self.watch = rpc.WatchStub(self._channel).Watch
+
+    def close(self) -> None:
+        """Cancel all calls."""
+        self._channel.close()
+
+
+class Etcd3Client:
+    """A client of one etcd cluster. May be used from several threads.
+
+    A call that fails because its member cannot be reached, has no leader, or does not answer is made
+    again over a new connection to the next member, until ``read_timeout`` has run out. Nothing is
+    sent before the first call.
+
+    Args:
+        endpoint: the members of the cluster, as ``host1:port1,host2:port2``.
+        protocol: ``https`` for TLS.
+        ca_cert: file of the authority that signed the servers' certificates.
+        ssl_cert: file of the client's certificate.
+        ssl_cert_key: file of its key.
+        user: name of the user.
+        password: the user's password.
+        read_timeout: seconds within which a call must be answered, all attempts together.
+
+    Raises:
+        ValueError: an argument is wrong; names it.
+    """
+
+    def __init__(
+        self,
+        endpoint: str = "",
+        protocol: str = "http",
+        ca_cert: str | None = None,
+        ssl_cert: str | None = None,
+        ssl_cert_key: str | None = None,
+        user: str | None = None,
+        password: str | None = None,
+        read_timeout: float = DEFAULT_READ_TIMEOUT,
+    ) -> None:
+        if protocol not in ("http", "https"):
+            raise ValueError(f"The protocol must be http or https, not {protocol!r}.")
+        endpoints = tuple(parse_endpoints(endpoint, DEFAULT_PORT))
+        self._set_up(
+            Connection(
+                endpoints, protocol == "https", ca_cert, ssl_cert, ssl_cert_key, user, password, read_timeout
+            )
+        )
+
+    @classmethod
+    def from_connection(cls, connection: Connection) -> "Etcd3Client":
+        """Create a client from options that were read already."""
+        client = cls.__new__(cls)
+        client._set_up(connection)
+        return client
+
+    def _set_up(self, connection: Connection) -> None:
+        self._connection = connection
+        self._credentials = _credentials(connection)
+        self._lock = threading.Lock()
+        self._turn = 0
+        self._channel: Channel | None = None
+        self._token: str | None = None
+        self._closed = threading.Event()
+        self._pid = os.getpid()
+
+    @property
+    def connection(self) -> Connection:
+        """How this client reaches the cluster."""
+        return self._connection
+
+    def call(self, name: str, request: Any) -> Any:
+        """Make the call ``name`` and return its answer.
+
+        Where an attempt got no answer another one is made: the request may be carried out twice.
+
+        Raises:
+            RendezvousConnectionError: no member answered in time, or the request was refused.
+            RendezvousStateError: the request is too large.
+        """
+        deadline = time.monotonic() + self._connection.read_timeout
+        attempt = max(_LEAST_ATTEMPT, self._connection.read_timeout / (len(self._connection.endpoints) + 1))
+        failures, renewed = 0, False
+        while True:
+            channel = self.channel()
+            token, left = self._token, deadline - time.monotonic()
+            try:
+                timeout = max(0.001, min(attempt, left))
+                if token is None:
+                    token = self._authenticate(channel, timeout)
+                return channel.calls[name](request, timeout=timeout, metadata=metadata(token))
+            except grpc.RpcError as error:
+                if wants_token(error) and self._connection.user is not None and not renewed:
+                    renewed = self._token == token
+                    self._forget(token)
+                    continue
+                if self._closed.is_set():
+                    raise self._closed_error() from error
+                if not may_succeed_elsewhere(error):
+                    raise explain(error, self._connection) from error
+                self.leave(channel)
+                failures += 1
+                rounds, rest = divmod(failures, len(self._connection.endpoints))
+                pause = min(_FIRST_PAUSE * 2.0 ** min(rounds, 10), _LAST_PAUSE) if rest == 0 else 0.0
+                if time.monotonic() + pause >= deadline:
+                    raise explain(error, self._connection) from error
+                self.rest(pause)
+            except ValueError:
+                # gRPC's way to say that another thread has closed the channel.
+                if channel is self._channel:
+                    raise
+
+    def channel(self) -> Channel:
+        """The present connection; opens one where there is none.
+
+        Raises:
+            RendezvousConnectionError: the client was closed.
+            RendezvousError: this is a forked child of the process that the client belongs to.
+        """
+        if os.getpid() != self._pid:
+            raise RendezvousError(
+                "This etcd client belongs to the process that created it; a forked child must create its own."
+            )
+        channel = self._channel
+        if channel is not None:
+            return channel
+        with self._lock:
+            if self._closed.is_set():
+                raise self._closed_error()
+            if self._channel is None:
+                endpoints = self._connection.endpoints
+                self._channel = Channel(endpoints[self._turn % len(endpoints)], self._credentials)
+            return self._channel
+
+    def leave(self, channel: Channel) -> None:
+        """Close a connection that has failed; the next one goes to the next member."""
+        with self._lock:
+            if self._channel is not channel:
+                return
+            self._turn += 1
+            self._channel = None
+        channel.close()
+
+    @property
+    def token(self) -> str:
+        """The present token of the user; empty where none is needed, or none was asked for yet."""
+        return self._token or ""
+
+    def rest(self, seconds: float) -> None:
+        """Do nothing for a time, or until the client is closed."""
+        self._closed.wait(seconds)
+
+    def close(self) -> None:
+        """Close all connections; calls under way end. May be called twice."""
+        if os.getpid() != self._pid:
+            return  # gRPC may hang in a forked child
+        with self._lock:
+            self._closed.set()
+            channel, self._channel = self._channel, None
+        if channel is not None:
+            channel.close()
+
+    def _authenticate(self, channel: Channel, timeout: float) -> str:
+        if self._connection.user is None:
+            return ""
+        request = rpc.AuthenticateRequest(name=self._connection.user, password=self._connection.password)
+        try:
+            self._token = str(channel.calls["Authenticate"](request, timeout=timeout).token)
+        except grpc.RpcError as error:
+            if "authentication is not enabled" not in (error.details() or ""):
+                raise
+            self._token = ""
+        return self._token
+
+    def _forget(self, token: str | None) -> None:
+        with self._lock:
+            if self._token == token:
+                self._token = None
+
+    def _closed_error(self) -> RendezvousConnectionError:
+        return RendezvousConnectionError(f"This client of etcd at {self._connection} was closed.")
+
+
+def metadata(token: str) -> Sequence[tuple[str, str]]:
+    """What to send along with a call."""
+    return (("token", token),) if token else ()
+
+
+def prefix_end(prefix: bytes) -> bytes:
+    """The end of the range of all keys that start with ``prefix``."""
+    return prefix[:-1] + bytes([prefix[-1] + 1])
+
+
+def put(key: bytes, value: bytes, lease: int = 0) -> rpc.RequestOp:
+    """The operation of a transaction that writes a key."""
+    return rpc.RequestOp(request_put=rpc.PutRequest(key=key, value=value, lease=lease))
+
+
+def get(key: bytes, end: bytes = b"") -> rpc.RequestOp:
+    """The operation of a transaction that reads a key, or a range of keys."""
+    return rpc.RequestOp(request_range=rpc.RangeRequest(key=key, range_end=end))
+
+
+def unchanged(key: bytes, revision: int) -> rpc.Compare:
+    """The condition that a key was last modified in ``revision``; 0 stands for a missing key."""
+    return rpc.Compare(
+        key=key, target=rpc.Compare.MOD, result=rpc.Compare.EQUAL, mod_revision=revision
+    )
+
+
+def holds(key: bytes, value: bytes) -> rpc.Compare:
+    """The condition that a key has a value."""
+    return rpc.Compare(key=key, target=rpc.Compare.VALUE, result=rpc.Compare.EQUAL, value=value)
+
+
+def _credentials(connection: Connection) -> grpc.ChannelCredentials | None:
+    if not connection.secure:
+        return None
+    ca_cert, ssl_cert, key = (
+        Path(path).read_bytes() if path else None
+        for path in (connection.ca_cert, connection.ssl_cert, connection.ssl_cert_key or connection.ssl_cert)
+    )
+    return grpc.ssl_channel_credentials(ca_cert, key, ssl_cert)

@@ -1,0 +1,39 @@
+"""What the entry point ``etcd-v3`` offers to the registry."""
+
+from rendezvous_core import RendezvousBackend, RendezvousParameters, hookimpl
+from rendezvous_etcd.options import read_connection, read_ttl
+from rendezvous_etcd.v3.backend import DEFAULT_MEMBER_TTL, DEFAULT_TTL, Etcd3RendezvousBackend
+from rendezvous_etcd.v3.client import Etcd3Client
+from rendezvous_etcd.v3.store import Etcd3Store
+
+
+@hookimpl
+def rendezvous_backend(params: RendezvousParameters) -> Etcd3RendezvousBackend:
+    """Open the run in the cluster at ``params.endpoint``, a list such as ``h1:2379,h2:2379,h3:2379``.
+
+    Options, beside those of the dynamic handler: ``protocol`` (``http``, or ``https`` where a
+    certificate is given), ``ca_cert``, ``ssl_cert``, ``ssl_cert_key``, ``user``, ``password``,
+    ``read_timeout`` (10 s), ``key_prefix`` (``/rendezvous``), ``ttl`` (7200 s), ``member_ttl``
+    (60 s, or four times the silence after which a node counts as dead if that is longer).
+
+    Raises:
+        ValueError: an option or the endpoint is wrong.
+        RendezvousConnectionError: the cluster cannot be reached, or refuses this user.
+    """
+    dead_after = (params.get_as_float("keep_alive_interval") or 5) * (params.get_as_int("keep_alive_max_attempt") or 3)
+    ttl = read_ttl(params, "ttl", DEFAULT_TTL)
+    member_ttl = read_ttl(params, "member_ttl", max(DEFAULT_MEMBER_TTL, 4 * dead_after))
+    client = Etcd3Client.from_connection(read_connection(params))
+    try:
+        backend = Etcd3RendezvousBackend(client, params.run_id, params.get("key_prefix"), ttl, member_ttl)
+        backend.keep()
+    except BaseException:
+        client.close()
+        raise
+    return backend
+
+
+@hookimpl
+def rendezvous_store(params: RendezvousParameters, backend: RendezvousBackend) -> Etcd3Store | None:
+    """Open the store of the run, over the connection of its backend."""
+    return Etcd3Store.of_run(backend) if isinstance(backend, Etcd3RendezvousBackend) else None

@@ -1,0 +1,264 @@
+"""The store: every write one transaction, every wait a watch."""
+
+import itertools
+import random
+import time
+from collections.abc import Callable, Iterable, Iterator, MutableSet, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from secrets import randbits, token_bytes, token_hex
+from typing import Any, TypeVar
+
+from pyetcd import etcdrpc as rpc
+
+from rendezvous_core import Store
+from rendezvous_core._store import DEFAULT_TIMEOUT, Timeout, Value, check_pairs, encode, integer, keys_timeout
+from rendezvous_etcd.v3.backend import Etcd3RendezvousBackend
+from rendezvous_etcd.v3.client import Etcd3Client, get, prefix_end, put, unchanged
+from rendezvous_etcd.v3.errors import LeaseNotFoundError
+from rendezvous_etcd.v3.lease import Lease
+from rendezvous_etcd.v3.watch import KeyRange, WatchEndedError, Watcher
+
+T = TypeVar("T")
+
+_RECEIPT_TTL = 600
+_BATCH = 100
+"""How many keys one transaction touches at most; etcd's default limit is 128 operations."""
+
+
+@dataclass
+class _Receipt:
+    """A key that only one thread writes at a time, along with whatever it writes."""
+
+    key: bytes
+    revision: int = 0
+
+
+class Etcd3Store(Store):
+    """Keeps its keys in a cluster, under ``<prefix>/kv/``, values as they are.
+
+    Every write leaves a receipt in the same transaction, and expects its former one: so a write whose
+    reply was lost is recognised as done instead of being done twice, and one that was held up
+    somewhere while its caller tried again has no effect when it arrives. `multi_set` writes 100 keys
+    at a time, all or none of them.
+
+    Args:
+        client: the client; several stores may share it.
+        prefix: where the keys are.
+        timeout: how long reads wait for their keys.
+    """
+
+    def __init__(self, client: Etcd3Client, prefix: str, timeout: Timeout | None = None) -> None:
+        super().__init__(DEFAULT_TIMEOUT if timeout is None else timeout)
+        self._set_up(client, f"{prefix.rstrip('/')}/".encode(), Watcher(client), None)
+
+    @classmethod
+    def of_run(cls, backend: Etcd3RendezvousBackend) -> "Etcd3Store":
+        """The store of the run of ``backend``, over its connection; the keys live as long as the run."""
+        store = cls.__new__(cls)
+        Store.__init__(store)
+        store._set_up(backend.client, backend.path, backend.watcher, backend.lease)
+        return store
+
+    def _set_up(self, client: Etcd3Client, path: bytes, watcher: Watcher, lease: Lease | None) -> None:
+        self._client = client
+        self._start = path + b"kv/"
+        self._receipt_start = path + b"receipts/"
+        self._watcher = watcher
+        self._lease = lease.id if lease else 0
+        self._receipt_lease = lease or Lease(client, randbits(62) + 1, _RECEIPT_TTL)
+        self._receipts: list[_Receipt] = []
+
+    def set(self, key: str, value: Value) -> None:
+        """See base class."""
+        self._write([self._put(key, encode(value))])
+
+    def multi_set(self, keys: Sequence[str], values: Sequence[Value]) -> None:
+        """See base class."""
+        check_pairs(keys, values)
+        # One transaction must not write a key twice; the last value is the one to stand.
+        latest = dict(zip(keys, values, strict=True))
+        for batch in _batches([self._put(key, encode(value)) for key, value in latest.items()]):
+            self._write(batch)
+
+    def get(self, key: str) -> bytes:
+        """See base class."""
+        return self.multi_get([key])[0]
+
+    def multi_get(self, keys: Sequence[str]) -> list[bytes]:
+        """See base class."""
+        deadline = time.monotonic() + self._limit(None)
+        while True:
+            found, _ = self._look(keys)
+            if all(key in found for key in keys):
+                return [found[key] for key in keys]
+            self._wait(keys, self._limit(None), deadline)
+
+    def wait(self, keys: Sequence[str], timeout: Timeout | None = None) -> None:
+        """See base class. Each key has to appear; that it stays until the others come is not asked."""
+        limit = self._limit(timeout)
+        self._wait(keys, limit, time.monotonic() + limit)
+
+    def check(self, keys: Sequence[str]) -> bool:
+        """See base class."""
+        found, _ = self._look(keys, keys_only=True)
+        return all(key in found for key in keys)
+
+    def add(self, key: str, amount: int) -> int:
+        """See base class."""
+        total = 0
+
+        def change(present: bytes | None) -> rpc.RequestOp:
+            nonlocal total
+            total = integer(key, present) + amount
+            return self._put(key, b"%d" % total)
+
+        self._update(key, change)
+        return total
+
+    def append(self, key: str, value: Value) -> None:
+        """See base class."""
+        data = encode(value)
+        self._update(key, lambda present: self._put(key, (present or b"") + data))
+
+    def compare_set(self, key: str, expected_value: Value, desired_value: Value) -> bytes:
+        """See base class."""
+        expected, desired = encode(expected_value), encode(desired_value)
+        standing = expected
+
+        def change(present: bytes | None) -> rpc.RequestOp | None:
+            nonlocal standing
+            if (present or b"") == expected:
+                standing = desired
+                return self._put(key, desired)
+            standing = expected if present is None else present
+            return None
+
+        self._update(key, change)
+        return standing
+
+    def delete_key(self, key: str) -> bool:
+        """See base class."""
+        existed = False
+
+        def change(present: bytes | None) -> rpc.RequestOp | None:
+            nonlocal existed
+            existed = present is not None
+            deletion = rpc.DeleteRangeRequest(key=self._key(key))
+            return rpc.RequestOp(request_delete_range=deletion) if existed else None
+
+        self._update(key, change)
+        return existed
+
+    def num_keys(self) -> int:
+        """See base class."""
+        request = rpc.RangeRequest(key=self._start, range_end=prefix_end(self._start), count_only=True)
+        return int(self._client.call("Range", request).count)
+
+    def list_keys(self) -> list[str]:
+        """See base class."""
+        request = rpc.RangeRequest(key=self._start, range_end=prefix_end(self._start), keys_only=True)
+        return [each.key[len(self._start) :].decode() for each in self._client.call("Range", request).kvs]
+
+    def _key(self, key: str) -> bytes:
+        return self._start + key.encode()
+
+    def _put(self, key: str, value: bytes) -> rpc.RequestOp:
+        return put(self._key(key), value, self._lease)
+
+    # Reading
+
+    def _look(self, keys: Iterable[str], keys_only: bool = False) -> tuple[dict[str, bytes], int]:
+        """Return what is there of ``keys``, and a revision at which that was so."""
+        names = list(dict.fromkeys(keys))
+        found: dict[str, bytes] = {}
+        revision = 0
+        for batch in _batches(names):
+            reads = [rpc.RangeRequest(key=self._key(key), keys_only=keys_only) for key in batch]
+            request = rpc.TxnRequest(success=[rpc.RequestOp(request_range=read) for read in reads])
+            answer = self._client.call("Txn", request)
+            revision = revision or answer.header.revision
+            for key, each in zip(batch, answer.responses, strict=True):
+                for kv in each.response_range.kvs:
+                    found[key] = kv.value
+        return found, revision
+
+    def _wait(self, keys: Sequence[str], limit: float, deadline: float) -> None:
+        awaited = set(keys)
+        while awaited:
+            found, revision = self._look(awaited, keys_only=True)
+            awaited -= found.keys()
+            if awaited and time.monotonic() >= deadline:
+                raise keys_timeout(limit, awaited, set(keys) - awaited)
+            with suppress(WatchEndedError):
+                self._watch(awaited, revision, deadline)
+
+    def _watch(self, awaited: MutableSet[str], revision: int, deadline: float) -> None:
+        """Take out of ``awaited`` what is written after ``revision``; end when nothing is left of it, or no time."""
+        ranges = [KeyRange(self._key(key)) for key in awaited]
+        with self._watcher.watch(ranges, revision) as watch:
+            while awaited and (events := watch.next(deadline - time.monotonic())):
+                awaited -= {each.key[len(self._start) :].decode() for each in events if each.value is not None}
+
+    # Writing
+
+    def _update(self, key: str, change: Callable[[bytes | None], rpc.RequestOp | None]) -> None:
+        """Have ``change`` turn the value into a write, or into nothing to write; atomically."""
+        name = self._key(key)
+        # A key that is new needs no look at it.
+        revision, present, known = 0, None, False
+        for attempt in itertools.count():
+            write = change(present)
+            if write is not None:
+                answers = self._write([write], [unchanged(name, revision)], [get(name)])
+                if answers is None:
+                    return
+                found = answers[0].response_range.kvs
+            elif known:
+                return
+            else:
+                found = self._client.call("Range", rpc.RangeRequest(key=name)).kvs
+            revision, present, known = (found[0].mod_revision, found[0].value, True) if found else (0, None, True)
+            if attempt > 1:  # writers that meet again and again
+                self._client.rest(random.uniform(0, min(0.0005 * 2**attempt, 0.05)))
+
+    def _write(
+        self,
+        writes: Sequence[rpc.RequestOp],
+        compare: Sequence[rpc.Compare] = (),
+        reads: Sequence[rpc.RequestOp] = (),
+    ) -> Sequence[Any] | None:
+        """Write exactly once if ``compare`` holds; otherwise return the answers to ``reads``."""
+        receipt = self._receipts.pop() if self._receipts else _Receipt(self._receipt_start + token_hex(8).encode())
+        nonce = token_bytes(8)
+        while True:
+            answer = self._transact(
+                rpc.TxnRequest(
+                    compare=[unchanged(receipt.key, receipt.revision), *compare],
+                    success=[*writes, put(receipt.key, nonce, self._receipt_lease.id)],
+                    failure=[get(receipt.key), *reads],
+                )
+            )
+            if answer.succeeded:
+                receipt.revision = answer.header.revision
+                break
+            mine = answer.responses[0].response_range.kvs
+            revision = mine[0].mod_revision if mine else 0
+            refused, receipt.revision = revision == receipt.revision, revision
+            if refused or (mine and mine[0].value == nonce):
+                break
+        # After an exception it is not known what the receipt holds, and it is not used again.
+        self._receipts.append(receipt)
+        return None if answer.succeeded or not refused else answer.responses[1:]
+
+    def _transact(self, request: rpc.TxnRequest) -> Any:
+        try:
+            return self._client.call("Txn", request)
+        except LeaseNotFoundError:
+            self._receipt_lease.grant()
+            return self._client.call("Txn", request)
+
+
+def _batches(items: Sequence[T]) -> Iterator[Sequence[T]]:
+    for start in range(0, len(items), _BATCH):
+        yield items[start : start + _BATCH]
