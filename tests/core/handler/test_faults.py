@@ -2,19 +2,24 @@
 
 import gc
 import os
+import signal
 import threading
 import time
 import weakref
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
 from rendezvous_core import (
+    RendezvousClosedError,
     RendezvousConnectionError,
     RendezvousError,
     RendezvousStateError,
     RendezvousTimeoutError,
 )
+from rendezvous_core.protocol.codec import encode_state
+from rendezvous_core.protocol.records import Settings, State
 from rendezvous_core.testing.memory import MemoryBackend
 from tests.core.handler.groups import PATIENCE, Faulty, Group, eventually, group, kill
 
@@ -127,7 +132,7 @@ def test_an_exception_in_the_caller_withdraws_the_node(nodes: Group) -> None:
     def interrupt(deadline: float) -> None:
         raise Interruption
 
-    first._driver.wait_for_outcome = interrupt  # type: ignore[assignment]
+    first._driver.wait_for_outcome = interrupt  # type: ignore[method-assign]
     with pytest.raises(Interruption):
         first.next_rendezvous()
     assert first._driver.wait_until_finished(time.monotonic() + PATIENCE)
@@ -185,3 +190,43 @@ def test_a_timeout_during_an_outage_does_not_hang(nodes: Group) -> None:
     backend.cut()
     with pytest.raises((RendezvousTimeoutError, RendezvousConnectionError)):
         asked.result(PATIENCE)
+
+
+def test_what_a_signal_handler_raises_is_not_taken_for_a_failure_of_the_backend(nodes: Group) -> None:
+    class Stop(Exception):
+        pass
+
+    def stop(number: int, frame: object) -> None:
+        raise Stop
+
+    class Interrupted(Faulty):
+        def _call(self, name: str, *args: Any, **kwargs: Any) -> Any:
+            if not self.calls:
+                self.calls.append("interrupted")
+                signal.raise_signal(signal.SIGUSR1)
+            return super()._call(name, *args, **kwargs)
+
+    handler = nodes.node(backend=Interrupted(MemoryBackend(nodes.server, "run")))
+    former = signal.signal(signal.SIGUSR1, stop)
+    try:
+        with pytest.raises(Stop):
+            handler.set_closed()
+    finally:
+        signal.signal(signal.SIGUSR1, former)
+
+
+def test_a_state_of_another_run_is_refused(nodes: Group) -> None:
+    state = State(run="another", settings=Settings(1, 1))
+    MemoryBackend(nodes.server, "run").set_state(encode_state(state))
+    with pytest.raises(RendezvousStateError, match="belongs to the run 'another'"):
+        nodes.node().next_rendezvous()
+
+
+def test_asking_a_run_known_to_be_closed_leaves_nothing_behind(nodes: Group) -> None:
+    handler = nodes.node(1, 1)
+    nodes.join(handler)
+    handler.set_closed()
+    for _ in range(2):
+        with pytest.raises(RendezvousClosedError):
+            handler.next_rendezvous()
+    eventually(lambda: not MemoryBackend(nodes.server, "run").members().records, "its record is removed")

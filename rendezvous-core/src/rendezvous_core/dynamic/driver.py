@@ -3,8 +3,10 @@
 import atexit
 import logging
 import os
+import signal
 import threading
 import time
+import traceback
 import weakref
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -80,7 +82,9 @@ class Driver:
             resting = self.node.finished
             self.node.now = time.monotonic()
             self.node.ask()
-            if resting and not self.node.finished:
+            if self.node.finished:
+                return  # closed, as this node knows already
+            if resting:
                 self._start()
                 return
         self._announce()
@@ -171,15 +175,20 @@ class Driver:
             former.join()
         try:
             self._drive(self.node.live(), None)
+        except RendezvousError as error:
+            self._fail(error)
         except BaseException as error:
             _logger.exception("The rendezvous thread of node %s failed.", self.node.member.node)
             failure = RendezvousError(f"The rendezvous thread failed: {type(error).__name__}: {error}")
             failure.__cause__ = error
-            with self._changed:
-                self.node.outcome, self.node.finished = failure, True
-                self._changed.notify_all()
+            self._fail(failure)
         finally:
             _running.discard(self)
+
+    def _fail(self, error: RendezvousError) -> None:
+        with self._changed:
+            self.node.refuse(error)
+            self._changed.notify_all()
 
     def _drive(self, steps: Steps, deadline: float | None) -> None:
         """Run ``steps`` to their end: the thread's life, or with a deadline a user thread's errand."""
@@ -245,11 +254,13 @@ class Driver:
             return self._apply(operation)
         except RendezvousError:
             raise
-        except OSError as error:
-            raise RendezvousConnectionError(
-                f"The backend '{self._backend.name}' failed: {type(error).__name__}: {error}"
-            ) from error
         except Exception as error:
+            if _is_from_signal_handler(error):
+                raise
+            if isinstance(error, OSError):
+                raise RendezvousConnectionError(
+                    f"The backend '{self._backend.name}' failed: {type(error).__name__}: {error}"
+                ) from error
             raise RendezvousStateError(
                 f"The backend '{self._backend.name}' raised {type(error).__name__}: {error}. "
                 "A backend may raise only rendezvous errors; please report this to its author."
@@ -312,6 +323,12 @@ class Driver:
             _logger.warning("Ignoring the record of node %s: %s", node, error)
             return None
         return member if member.node == node else None
+
+
+def _is_from_signal_handler(error: BaseException) -> bool:
+    """Whether a handler of the program raised ``error`` in the middle of a backend's call."""
+    handlers = {getattr(signal.getsignal(number), "__code__", None) for number in signal.valid_signals()}
+    return any(frame.f_code in handlers for frame, _ in traceback.walk_tb(error.__traceback__))
 
 
 _running: "weakref.WeakSet[Driver]" = weakref.WeakSet()

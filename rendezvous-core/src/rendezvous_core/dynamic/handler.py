@@ -18,7 +18,7 @@ from rendezvous_core._errors import (
 )
 from rendezvous_core._handler import RendezvousHandler, RendezvousInfo, RendezvousStoreInfo
 from rendezvous_core._params import RendezvousParameters
-from rendezvous_core._plugins import assign_ranks
+from rendezvous_core._plugins import assign_ranks, load_plugins
 from rendezvous_core._prefix_store import PrefixStore
 from rendezvous_core._register_backend import RegisterBackend
 from rendezvous_core._settings import RendezvousSettings, RendezvousTimeout
@@ -88,6 +88,7 @@ class DynamicRendezvousHandler(RendezvousHandler):
         local_addr: str | None = None,
         metadata: Mapping[str, str] | None = None,
     ) -> None:
+        load_plugins()
         self._settings = settings
         self._store = store
         self._backend = backend if isinstance(backend, MembershipBackend) else RegisterBackend(backend)
