@@ -14,6 +14,7 @@ from rendezvous_core._handler import RendezvousInfo
 from rendezvous_core._params import RendezvousParameters
 from rendezvous_core._registry import create_backend, create_store, get_rendezvous_handler
 from rendezvous_core._store import Store
+from rendezvous_core.dynamic.handler import DynamicRendezvousHandler
 from rendezvous_core.protocol.codec import encode_state
 from rendezvous_core.protocol.records import Settings, State
 
@@ -33,7 +34,7 @@ class Finding:
     remedy: str | None = None
 
 
-class _Broken(RendezvousError):
+class Broken(RendezvousError):
     """The backend answered, but not as its contract says."""
 
 
@@ -104,7 +105,7 @@ def check_fencing(patient: Patient) -> float:
     took = _median(write)
     found = other.get_state()
     if found is None or found[1] != token:
-        raise _Broken("another handle does not see the last write")
+        raise Broken("another handle does not see the last write")
     return took
 
 
@@ -141,12 +142,12 @@ def check_members(patient: Patient) -> float:
     took = _median(lambda: one.put_member("doctor", b"record", announce=True))
     found = one.get_state()
     if not other.wait_for_change(found[1] if found else None, _PATIENCE, token):
-        raise _Broken(f"a new member was not announced within {_PATIENCE:g} s")
+        raise Broken(f"a new member was not announced within {_PATIENCE:g} s")
     if other.members().records.get("doctor") != b"record":
-        raise _Broken("another handle does not see a new member")
+        raise Broken("another handle does not see a new member")
     other.remove_member("doctor")
     if "doctor" in one.members().records:
-        raise _Broken("a removed member is still there")
+        raise Broken("a removed member is still there")
     return took
 
 
@@ -156,11 +157,11 @@ def check_store(patient: Patient) -> float:
     took = _median(lambda: one.set("doctor/key", b"value"))
     other.wait(["doctor/key"], _PATIENCE)
     if other.get("doctor/key") != b"value":
-        raise _Broken("another handle reads something else than was written")
+        raise Broken("another handle reads something else than was written")
     if (one.add("doctor/count", 2), other.add("doctor/count", 3)) != (2, 5):
-        raise _Broken("two handles do not count together")
+        raise Broken("two handles do not count together")
     if one.compare_set("doctor/key", "other", "new") != b"value":
-        raise _Broken("compare_set wrote although another value was expected")
+        raise Broken("compare_set wrote although another value was expected")
     return took
 
 
@@ -183,10 +184,15 @@ def check_meeting(params: RendezvousParameters) -> float:
         thread.join()
     took = time.monotonic() - began
     for handler in handlers:
-        handler.shutdown()
+        if isinstance(handler, DynamicRendezvousHandler):
+            handler.leave(done=True)
     for info in infos:
         if isinstance(info, Exception):
             raise info
+        for key in info.store.list_keys():
+            info.store.delete_key(key)
+    for handler in handlers:
+        handler.shutdown()
     return took
 
 
@@ -216,14 +222,14 @@ def _median(operation: Callable[[], object]) -> float:
 def _written(backend: MembershipBackend, state: bytes, token: Token) -> Token:
     result = backend.set_state(state, token)
     if result is None or not result[2] or result[0] != state:
-        raise _Broken("a write with the present token was refused")
+        raise Broken("a write with the present token was refused")
     return result[1]
 
 
 def _refused(backend: MembershipBackend, state: bytes, token: Token, what: str) -> None:
     result = backend.set_state(state, token)
     if result is not None and result[2]:
-        raise _Broken(f"{what} was accepted")
+        raise Broken(f"{what} was accepted")
 
 
 def _news(backend: MembershipBackend, token: Token) -> Token:
@@ -234,4 +240,4 @@ def _news(backend: MembershipBackend, token: Token) -> Token:
             found = backend.get_state()
             if found is not None and found[1] != token:
                 return found[1]
-    raise _Broken(f"a waiter was not told of a write within {_PATIENCE:g} s")
+    raise Broken(f"a waiter was not told of a write within {_PATIENCE:g} s")

@@ -1,0 +1,25 @@
+"""What the commands of the tests' groups run: says who it is, and works until its gate opens."""
+
+import os
+import signal
+import sys
+
+
+def tell(*words: object) -> None:
+    print(*words, flush=True)
+
+
+signal.signal(signal.SIGUSR1, lambda received, frame: tell("got SIGUSR1"))
+if "--stubborn" in sys.argv:
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda received, frame: tell("ignores", signal.Signals(received).name))
+if "--with-helper" in sys.argv:
+    helper = os.fork()
+    if helper == 0:
+        signal.pause()
+    tell("helper", helper)
+tell("up", os.environ["RANK"], "of", os.environ["WORLD_SIZE"], "in", os.environ["RDZV_ROUND"])
+# Ends when the gate has no writer any more, which is when the test has let go of it.
+gate = os.open(os.environ["GATE"], os.O_RDONLY | os.O_NONBLOCK)
+os.set_blocking(gate, True)
+os.read(gate, 1)

@@ -1,0 +1,147 @@
+"""Signals to ``rdzv run``, and its sudden death."""
+
+import os
+import signal
+
+import pytest
+
+from rendezvous_core.cli.exit_codes import ExitCode
+from tests.core.cli.conftest import COMMAND, Rdzv, pair, wait_until_up
+from tests.core.processes import EventProcess, wait_for_end
+
+STUBBORN = [*COMMAND, "--stubborn"]
+
+
+def command_pid(node: EventProcess) -> int:
+    """The process id of the command that a node started last."""
+    started = [event["pid"] for event in node.events if event["event"] == "started"]
+    return int(started[-1])
+
+
+def test_one_of_four_is_interrupted_and_three_go_on(rdzv: Rdzv) -> None:
+    group = rdzv.run("--spawn=4")
+    first = [group.wait_for("joined", round=0, world_size=4) for _ in range(4)]
+    for _ in first:
+        wait_until_up(group)
+    one = next(node for node in rdzv.status()["nodes"] if node["rank"] == 2)
+    interrupted = next(event for event in first if event["node"] == one["node"])
+    os.kill(one["pid"], signal.SIGINT)
+    left = group.wait_for("exit", local_rank=interrupted["local_rank"])
+    assert left["code"] == ExitCode.INTERRUPTED
+    others = [group.wait_for("joined", round=1, world_size=3) for _ in range(3)]
+    assert sorted(event["rank"] for event in others) == [0, 1, 2]
+    assert interrupted["local_rank"] not in {event["local_rank"] for event in others}
+    for _ in others:
+        wait_until_up(group)
+    rdzv.open_gate()
+    assert group.wait() == ExitCode.INTERRUPTED
+    codes = group.events[-1]["node_exit_codes"]
+    assert sorted(codes) == [0, 0, 0, ExitCode.INTERRUPTED]
+    assert rdzv.status()["phase"] == "closed"
+
+
+@pytest.mark.parametrize(
+    ("number", "code"),
+    [
+        (signal.SIGINT, ExitCode.INTERRUPTED),
+        (signal.SIGTERM, ExitCode.TERMINATED),
+        (signal.SIGHUP, ExitCode.HUNG_UP),
+    ],
+)
+def test_a_node_that_is_told_to_end_leaves_without_closing(
+    rdzv: Rdzv, number: signal.Signals, code: ExitCode
+) -> None:
+    goes, stays = pair(rdzv)
+    goes.send(number)
+    assert goes.wait() == code
+    wait_for_end(command_pid(goes))
+    stays.wait_for("joined", world_size=1)
+    rdzv.open_gate()
+    assert stays.wait() == ExitCode.OK
+
+
+def test_a_node_that_waits_can_be_told_to_end(rdzv: Rdzv) -> None:
+    node = rdzv.run("--nodes=2")
+    node.wait_for("waiting")
+    node.send(signal.SIGTERM)
+    assert node.wait() == ExitCode.TERMINATED
+    assert rdzv.status()["nodes"] == []
+
+
+def test_the_command_may_take_its_time_but_not_for_ever(rdzv: Rdzv) -> None:
+    node = rdzv.run("--nodes=1", "--grace=1", command=STUBBORN)
+    wait_until_up(node)
+    node.send(signal.SIGTERM)
+    node.wait_for("output", text="ignores SIGTERM")
+    node.wait_for("ended", exit_code=-signal.SIGKILL)
+    assert node.wait() == ExitCode.TERMINATED
+
+
+def test_a_second_interrupt_does_not_wait(rdzv: Rdzv) -> None:
+    node = rdzv.run("--nodes=1", "--grace=1000", command=STUBBORN)
+    wait_until_up(node)
+    node.send(signal.SIGINT)
+    node.wait_for("output", text="ignores SIGINT")
+    node.send(signal.SIGINT)
+    node.wait_for("ended", exit_code=-signal.SIGKILL)
+    assert node.wait() == ExitCode.INTERRUPTED
+
+
+def test_other_signals_reach_the_command_which_goes_on(rdzv: Rdzv) -> None:
+    node = rdzv.run("--nodes=1")
+    wait_until_up(node)
+    node.send(signal.SIGUSR1)
+    node.wait_for("output", text="got SIGUSR1")
+    rdzv.open_gate()
+    assert node.wait() == ExitCode.OK
+
+
+def test_all_nodes_of_a_spawn_end_with_it(rdzv: Rdzv) -> None:
+    group = rdzv.run("--spawn=2")
+    for _ in range(2):
+        wait_until_up(group)
+    group.send(signal.SIGINT)
+    assert group.wait() == ExitCode.INTERRUPTED
+    assert group.events[-1]["node_exit_codes"] == [ExitCode.INTERRUPTED] * 2
+
+
+def test_signals_reach_the_commands_of_a_spawn(rdzv: Rdzv) -> None:
+    group = rdzv.run("--spawn=2")
+    for _ in range(2):
+        wait_until_up(group)
+    group.send(signal.SIGUSR1)
+    assert {group.wait_for("output", text="got SIGUSR1")["local_rank"] for _ in range(2)} == {0, 1}
+    rdzv.open_gate()
+    assert group.wait() == ExitCode.OK
+
+
+def test_the_command_does_not_survive_a_killed_node(rdzv: Rdzv) -> None:
+    node = rdzv.run("--nodes=1", command=[*COMMAND, "--stubborn", "--with-helper"])
+    helper = int(node.wait_for("output")["text"].split()[1])
+    wait_until_up(node)
+    pid = command_pid(node)
+    node.send(signal.SIGKILL)
+    assert node.wait() == -signal.SIGKILL
+    wait_for_end(pid)
+    wait_for_end(helper)
+
+
+def test_nodes_do_not_survive_a_killed_spawn(rdzv: Rdzv) -> None:
+    group = rdzv.run("--spawn=2", "--grace=1", command=STUBBORN)
+    for _ in range(2):
+        wait_until_up(group)
+    commands = [event["pid"] for event in group.events if event["event"] == "started"]
+    nodes = [node["pid"] for node in rdzv.status()["nodes"]]
+    group.send(signal.SIGKILL)
+    for pid in [*nodes, *commands]:
+        wait_for_end(pid)
+    assert rdzv.status()["phase"] != "closed"
+
+
+def test_a_killed_node_is_missed_and_the_others_go_on(rdzv: Rdzv) -> None:
+    dies, stays = pair(rdzv, "keep_alive_interval=0.3,keep_alive_max_attempt=15")
+    dies.send(signal.SIGKILL)
+    stays.wait_for("restarting", reason="membership")
+    stays.wait_for("joined", world_size=1)
+    rdzv.open_gate()
+    assert stays.wait() == ExitCode.OK
