@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from rendezvous_core.testing.memory import MemoryBackend
 from tests.core.handler.groups import PATIENCE, Group, eventually, group
 
 SELDOM = 300.0
@@ -29,7 +30,7 @@ def test_all_who_finish_at_the_same_time_are_heard(nodes: Group) -> None:
 def test_an_announcement_survives_a_newer_record_that_went_ahead(nodes: Group) -> None:
     handler = nodes.node(2, 2, interval=SELDOM)
     nodes.ask(handler)
-    backend = nodes.backend()
+    backend = MemoryBackend(nodes.server, "run")
     eventually(lambda: backend.get_state() and backend.members().records, "the node has asked")
     driver = handler._driver
     state, members = backend.get_state(), backend.members()
@@ -67,7 +68,7 @@ def test_waiting_for_a_change_ends_when_the_node_itself_goes(nodes: Group) -> No
 def test_leaving_ends_an_ask_under_way(nodes: Group) -> None:
     handler = nodes.node(2, 2, interval=SELDOM)
     (asked,) = nodes.ask(handler)
-    eventually(lambda: nodes.backend().members().records, "the node has asked")
+    eventually(lambda: MemoryBackend(nodes.server, "run").members().records, "the node has asked")
     assert handler.leave()
     with pytest.raises(Exception, match="has left the rendezvous while it was waiting"):
         asked.result(PATIENCE)
