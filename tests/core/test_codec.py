@@ -55,7 +55,7 @@ def test_no_bytes_raise_anything_but_a_state_error(data: bytes) -> None:
 
 def changed(**fields: Any) -> bytes:
     """A valid state with other values in it."""
-    envelope = json.loads(codec.encode_state(State(run="run", settings=SETTINGS, roster=(Seat("a", 1),))))
+    envelope = json.loads(codec.encode_state(State(run="run", settings=SETTINGS, roster=(Seat("a", 1, 15.0),))))
     envelope["state"] |= fields
     return json.dumps(envelope).encode()
 

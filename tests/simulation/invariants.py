@@ -34,21 +34,19 @@ class Invariants:
         self._rounds: dict[str, State] = {}
         self._numbers: dict[int, str] = {}
         self._gone: dict[str, dict[str, Departure]] = {}
-        self._seats: dict[Seat, str] = {}
+        self._seats: dict[tuple[str, int], str] = {}
         self._puts: dict[str, list[float]] = {}
-        self._beats: dict[str, int] = {}
         self._windows: dict[str, tuple[float, int]] = {}
         self.tally: Counter[tuple[str, type]] | None = None
         """Counts operations while it is set."""
 
     def on_put(self, member: Member) -> None:
-        puts = self._puts.setdefault(member.node, [])
-        if member.beat > self._beats.get(member.node, 0):
-            self._beats[member.node] = member.beat
-            puts.append(self._world.now)
-        elif puts:
-            # A late put hides the newer one, perhaps before anybody saw it.
-            del puts[-1]
+        self._puts.setdefault(member.node, []).append(self._world.now)
+
+    def on_members_lost(self) -> None:
+        """What was put just before, perhaps nobody has seen."""
+        for node, puts in self._puts.items():
+            del puts[bisect_right(puts, self._world.now - self._world.machines[node].timing.period) :]
 
     def on_operation(self, machine: "Machine", operation: Operation) -> None:
         """Bounded cost: no busy loops."""
@@ -65,9 +63,6 @@ class Invariants:
     # Writes
 
     def on_write(self, writer: "Machine", old: State | None, new: State) -> None:
-        if new.coordinator is not None:
-            # The state tells its writer's beat too: what is put later may be older than that.
-            self._beats[new.coordinator] = max(new.beat, self._beats.get(new.coordinator, 0))
         if self._world.backend.lossless and old is not None:
             self._check_step(old, new)
             self._check_departures(writer, old, new)
@@ -141,9 +136,9 @@ class Invariants:
                 continue
             if seat.ticket in machine.given_up:
                 _fail(f"fencing: {seat.node} is ranked on ticket {seat.ticket}, which it gave up")
-            if seat in self._seats:
+            if (seat.node, seat.ticket) in self._seats:
                 _fail(f"fencing: {seat.node} is ranked twice on ticket {seat.ticket}")
-            self._seats[seat] = new.round_id
+            self._seats[seat.node, seat.ticket] = new.round_id
         if world.backend.lossless and self._numbers.setdefault(new.round, new.round_id) != new.round_id:
             _fail(f"uniqueness: two rounds are number {new.round}")
 
@@ -153,7 +148,7 @@ class Invariants:
         state = self._rounds.get(joined.round_id)
         if state is None:
             _fail(f"agreement: {machine.name} returned from a round that never completed")
-        seat = Seat(machine.name, machine.node.member.ticket)
+        seat = Seat(machine.name, machine.node.member.ticket, machine.timing.dead_after)
         if (state.round, len(state.roster)) != (joined.round, joined.world_size):
             _fail(f"agreement: {machine.name} was told {joined}")
         if state.roster[joined.rank] != seat:
@@ -168,7 +163,7 @@ class Invariants:
     def on_given_up(self, machine: "Machine", ticket: int) -> None:
         """A cancelled ask was in no round, unless it was too late for its node anyway."""
         state = self._world.backend.state
-        round_id = self._seats.get(Seat(machine.name, ticket))
+        round_id = self._seats.get((machine.name, ticket))
         if round_id is None or machine.quits.get(ticket) != {"cancel"} or not self._world.backend.lossless:
             return
         if state is not None and state.phase == "complete" and state.round_id == round_id:

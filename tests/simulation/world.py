@@ -221,6 +221,7 @@ class Backend:
 
     def lose_members(self) -> None:
         self.world.note("members lost")
+        self.world.invariants.on_members_lost()
         self.members = {}
 
 

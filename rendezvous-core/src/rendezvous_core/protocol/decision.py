@@ -117,12 +117,12 @@ def _complete_if_possible(
         return state if state.last_call else replace(state, last_call=new_id())
     chosen = asks[: state.settings.max_nodes]
     order = ranks(chosen, [seat.node for seat in state.roster])
-    tickets = {member.node: member.ticket for member in chosen}
+    seats = {member.node: Seat(member.node, member.ticket, member.dead_after) for member in chosen}
     return replace(
         state,
         phase="complete",
         round=max([state.round, *(round_seen + 1 for round_seen in seen.values())]),
         round_id=new_id(),
-        roster=tuple(Seat(node, tickets[node]) for node in order),
+        roster=tuple(seats[node] for node in order),
         last_call=None,
     )

@@ -381,7 +381,7 @@ class Node:
         )
 
     def _new_observer(self) -> Observer:
-        return Observer(self.member.node, 2 * self._timing.look, self._timing.dead_after)
+        return Observer(self.member.node, 2 * self._timing.look)
 
     def _coordinate(self) -> Generator[Operation, Any, Token]:
         """Make one pass: look at the members, decide, write. Returns the token to wait on."""
@@ -390,7 +390,7 @@ class Node:
         listed, watch = yield List()
         if self.member.node not in listed:
             self._put_at = _NEVER
-        participants = [seat.node for seat in state.roster] if state.phase == "complete" else []
+        participants = state.active()
         sight = self._observer.look(
             {**listed, self.member.node: self.member}, participants, state.term, now, self.now
         )

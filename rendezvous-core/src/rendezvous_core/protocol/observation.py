@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from rendezvous_core.protocol.decision import Sight
-from rendezvous_core.protocol.records import Member
+from rendezvous_core.protocol.records import Member, Seat
 
 
 _FORGET = 10
@@ -19,10 +19,12 @@ class _Track:
     member: Member | None
     """The newest record; ``None`` for a participant of whom none was ever seen."""
     dead_after: float
-    changed: float
+    rose: float
     """When the beat was last seen to rise."""
-    silence: float = 0.0
-    """For how long, in observed time, it has not risen since."""
+    silence: float
+    """For how long, in observed time, the record has not changed."""
+    beat: int = -1
+    """As last listed: lower than the newest where a put arrived late, and hid what came after it."""
     moved: bool = False
     """Whether it rose from one look to another: a record merely found may be a dead node's."""
 
@@ -34,13 +36,11 @@ class Observer:
         me: the observing node, always fresh to itself.
         gap: the time between two listings, in seconds. A longer gap is the observer's own outage
             or pause and counts as no more than this.
-        dead_after: the patience with a participant of whom no record was ever seen.
     """
 
-    def __init__(self, me: str, gap: float, dead_after: float) -> None:
+    def __init__(self, me: str, gap: float) -> None:
         self._me = me
         self._gap = gap
-        self._dead_after = dead_after
         self._asked: float | None = None
         self._silences: dict[tuple[str, int], float] = {}
         self._tracks: dict[str, _Track] = {}
@@ -50,19 +50,19 @@ class Observer:
         self._silences[node, beat] = silence
 
     def look(
-        self, listed: Mapping[str, Member], participants: Iterable[str], term: str, asked: float, now: float
+        self, listed: Mapping[str, Member], participants: Iterable[Seat], term: str, asked: float, now: float
     ) -> Sight:
         """Take in a listing of the members, asked for and answered when, and say who is fresh and who is dead."""
         gap = 0.0 if self._asked is None else min(asked - self._asked, self._gap)
         self._asked = asked
-        followed = listed.keys() | set(participants)
+        followed = listed.keys() | {seat.node for seat in participants}
         self._tracks = {node: track for node, track in self._tracks.items() if node in followed}
         for track in self._tracks.values():
             track.silence += gap
         for node, member in listed.items():
             self._follow(node, member, asked, now)
-        for node in participants:
-            self._tracks.setdefault(node, _Track(None, self._dead_after, now, asked - now))
+        for seat in participants:
+            self._tracks.setdefault(seat.node, _Track(None, seat.dead_after, now, asked - now))
         tracks = self._tracks
         return Sight(
             members={node: tracks[node].member or member for node, member in listed.items()},
@@ -72,19 +72,21 @@ class Observer:
         )
 
     def _follow(self, node: str, member: Member, asked: float, now: float) -> None:
+        # It may have changed as late as the answer came, and gaps are counted from request to request.
+        silence = asked - now
         track = self._tracks.get(node)
-        # The beat may be as young as the answer, and gaps are counted from request to request.
         if track is None:
-            silence = self._silences.get((node, member.beat), asked - now)
-            self._tracks[node] = _Track(member, member.dead_after, now - silence, silence)
-        elif track.member is None or member.beat > track.member.beat:
-            # Any other record is as old or older than one seen before: a put that arrived late.
-            moved = track.member is not None
-            self._tracks[node] = _Track(member, member.dead_after, now, asked - now, moved)
+            silence = self._silences.get((node, member.beat), silence)
+            self._tracks[node] = _Track(member, member.dead_after, now - silence, silence, member.beat)
+        elif member.beat != track.beat:
+            track.beat, track.silence = member.beat, silence
+            if track.member is None or member.beat > track.member.beat:
+                track.moved = track.member is not None
+                track.member, track.dead_after, track.rose = member, member.dead_after, now
 
     def _is_fresh(self, node: str, track: _Track, term: str, now: float) -> bool:
         if node == self._me:
             return True
-        if track.member is None or now - track.changed >= track.dead_after:
+        if track.member is None or now - track.rose >= track.dead_after:
             return False
         return track.moved or track.member.term == term

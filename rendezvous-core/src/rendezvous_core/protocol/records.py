@@ -26,6 +26,8 @@ class Seat(Struct, frozen=True, array_like=True):
 
     node: str
     ticket: int
+    dead_after: float
+    """As in `Member`, whose record may be lost."""
 
 
 class State(Struct, frozen=True, kw_only=True):
