@@ -46,10 +46,10 @@ def status(backend: str, endpoint: str, conf: str, run_id: str, as_json: bool) -
 def watch(backend: str, endpoint: str, conf: str, run_id: str, as_json: bool) -> int:
     """Follow a run until it is closed; one that does not exist yet is waited for."""
     target = Target(backend, endpoint, run_id, conf)
-    display = _LiveDisplay() if sys.stdout.isatty() and not as_json else _Lines(as_json)
-    display.tell(f"There is no run '{run_id}' on the backend '{backend}' yet.")
-    with closing(Lookout(target.params())) as lookout, closing(display):
+    with closing(Lookout(target.params())) as lookout, closing(_display(as_json)) as display:
         look = lookout.look()
+        if look is None:
+            display.tell(f"There is no run '{run_id}' on the backend '{backend}' yet.")
         while True:
             if look is not None:
                 display.show(look)
@@ -61,6 +61,10 @@ def watch(backend: str, endpoint: str, conf: str, run_id: str, as_json: bool) ->
             except RendezvousConnectionError as error:
                 display.tell(str(error))
                 time.sleep(_PERIOD)
+
+
+def _display(as_json: bool) -> "_LiveDisplay | _Lines":
+    return _LiveDisplay() if sys.stdout.isatty() and not as_json else _Lines(as_json)
 
 
 class _Lines:
