@@ -75,11 +75,13 @@ class StoreBackend(MembershipBackend):
 
     def get_state(self) -> tuple[bytes, Token] | None:
         """See base class."""
+        self._check_open()
         value = self._look()
         return None if value is None else (self._split(value)[1], value)
 
     def set_state(self, state: bytes, token: Token | None = None) -> tuple[bytes, Token, bool] | None:
         """See base class. A write of which only the reply was lost is recognised as done."""
+        self._check_open()
         try:
             ids = [] if token is None else self._split(token)[0]
         except RendezvousStateError:  # a foreign token
@@ -97,30 +99,32 @@ class StoreBackend(MembershipBackend):
 
     def put_member(self, node: str, record: bytes, *, announce: bool) -> None:
         """See base class."""
-        run = self._live()
-        key, value = _member(node), token_bytes(_NONCE) + record
+        self._check_open()
+        run, key, value = self._run, _member(node), token_bytes(_NONCE) + record
         former = self._written.get(node)
         # That one's own last record still stands proves that the index still names the node.
         if former is None or run.compare_set(key, former, value) != value:
             run.set(key, value)
-            run.append(_INDEX, f"{quote(node, safe='')}\n")
+            run.append(_INDEX, _entry(node))
         self._written[node] = value
         if announce:
             run.set(_BELL, b"1")
 
     def remove_member(self, node: str) -> None:
         """See base class."""
-        run, key = self._live(), _member(node)
+        self._check_open()
         self._written.pop(node, None)
-        value = peek(run, key)
+        key = _member(node)
+        value = peek(self._run, key)
         if value:
-            run.compare_set(key, value, b"")
+            self._run.compare_set(key, value, b"")
 
     def members(self) -> Members:
         """See base class."""
-        index = peek(self._live(), _INDEX) or b""
+        self._check_open()
+        index = peek(self._run, _INDEX) or b""
         lines = index.decode(errors="replace").split("\n")
-        entries = [unquote(line) for line in lines if line and not line.startswith("#")]
+        entries = [unquote(line[1:]) for line in lines if line.startswith("+")]
         nodes = list(dict.fromkeys(entries))
         values = self._values([_member(node) for node in nodes])
         records = {node: value[_NONCE:] for node, value in zip(nodes, values, strict=True) if value}
@@ -134,6 +138,7 @@ class StoreBackend(MembershipBackend):
         Looks at the state first only where ``token`` is not what this backend last read: what was
         written since then has left its signal.
         """
+        self._check_open()
         deadline = time.monotonic() + timeout
         me = threading.get_ident()
         if members is not None:
@@ -147,15 +152,15 @@ class StoreBackend(MembershipBackend):
             try:
                 self._wait(awaited, min(deadline - time.monotonic(), _SLICE))
             except RendezvousTimeoutError:
-                if time.monotonic() >= deadline:
+                if self._closed or time.monotonic() >= deadline:
                     return False
                 if self._look() != token:
                     return True
                 continue
             if members is not None:
-                self._live().delete_key(_BELL)  # before the caller lists, so that no put is missed
+                self._run.delete_key(_BELL)  # before the caller lists, so that no put is missed
             elif token is None and self._look() is None:
-                self._live().delete_key(awaited)  # it was of a state that was lost since
+                self._run.delete_key(awaited)  # it was of a state that was lost since
                 if self._look() is None:
                     continue
             return True
@@ -166,13 +171,12 @@ class StoreBackend(MembershipBackend):
         self._closed = True
         self._idle.clear()
 
-    def _live(self) -> PrefixStore:
+    def _check_open(self) -> None:
         if self._closed:
             raise RendezvousConnectionError(f"This backend '{self._name}' was closed.")
-        return self._run
 
     def _look(self) -> bytes | None:
-        value = peek(self._live(), _STATE)
+        value = peek(self._run, _STATE)
         self._latest = value
         return value
 
@@ -189,7 +193,7 @@ class StoreBackend(MembershipBackend):
     def _replace(self, token: bytes | None, written: bytes) -> bytes | None:
         """Compare-and-set the state; return what then stands."""
         try:
-            value = self._live().compare_set(_STATE, token or b"", written)
+            value = self._run.compare_set(_STATE, token or b"", written)
         except RendezvousConnectionError:
             if self._look() != written:
                 raise
@@ -221,7 +225,7 @@ class StoreBackend(MembershipBackend):
         if not keys:
             return []
         with contextlib.suppress(RendezvousTimeoutError):
-            if self._live().check(keys):
+            if self._run.check(keys):
                 return self._run.multi_get(keys)
         return [peek(self._run, key) for key in keys]  # part of the data was lost
 
@@ -231,14 +235,18 @@ class StoreBackend(MembershipBackend):
         Their records are deleted by the compaction after this one, since a record that is deleted
         while somebody lists by the former index would block that reader.
         """
-        former = index.partition(b"\n")[0].decode(errors="replace") if index.startswith(b"#") else ""
-        dropped = [quote(node, safe="") for node in nodes if node not in kept]
+        former, _, _ = index.decode(errors="replace").partition("\n+")
+        doomed = {unquote(word[1:]) for word in former.split() if word.startswith("-")}.difference(nodes)
+        dropped = "".join(f" -{quote(node, safe='')}" for node in nodes if node not in kept)
         # The nonce keeps an index from ever being the same again.
-        lines = [" ".join(["#", token_hex(_NONCE), *dropped]), *(quote(node, safe="") for node in kept)]
-        shorter = "".join(f"{line}\n" for line in lines).encode()
-        if self._run.compare_set(_INDEX, index, shorter) == shorter:
-            for node in {unquote(entry) for entry in former.split()[2:]}.difference(nodes):
+        shorter = f"#{token_hex(_NONCE)}{dropped}\n" + "".join(map(_entry, kept))
+        if self._run.compare_set(_INDEX, index, shorter) == shorter.encode():
+            for node in doomed:
                 self._run.delete_key(_member(node))
+
+
+def _entry(node: str) -> str:
+    return f"+{quote(node, safe='')}\n"
 
 
 def _member(node: str) -> str:

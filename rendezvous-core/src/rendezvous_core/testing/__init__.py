@@ -12,6 +12,7 @@ Subclass a suite, supply its fixtures, and pytest checks your code against the w
 A fixture that is neither supplied nor declared in ``lacks`` fails the tests that need it.
 """
 
+import sys
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -58,7 +59,7 @@ def __getattr__(name: str) -> Any:
     # The memory backend serves where pytest is not installed: the suites alone load it.
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    if _HOMES[name].startswith("suites."):
+    if _HOMES[name].startswith("suites.") and f"{__name__}.suites" not in sys.modules:
         import pytest
 
         pytest.register_assert_rewrite(f"{__name__}.suites")
