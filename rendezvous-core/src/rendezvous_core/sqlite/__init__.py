@@ -10,9 +10,9 @@ What is guaranteed
     file are independent of each other. The file, and its directory where it had to be made, can be
     read by its user alone.
 Waiting
-    One thread per process looks at the file while somebody waits, every 1 to 10 ms, at a few
-    microseconds a look, however many handlers wait. A change by another process is noticed within
-    20 ms, one by the same process at once.
+    However many threads of a process wait, one more sleeps for them until the kernel tells that
+    somebody wrote what others may wait for; heartbeats are not among it. Where the kernel does not
+    tell (it does on Linux) it looks every 10 ms. So a change is noticed within 20 ms, usually at once.
 What is kept
     A run that nobody wrote to for 7 days is removed when a process opens the file. This, and nothing
     else, goes by the clock of the machine.

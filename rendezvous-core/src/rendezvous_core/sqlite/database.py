@@ -50,7 +50,7 @@ class Database:
 
     def read(self, operation: Operation[T]) -> T:
         """Run ``operation`` in one consistent view; it sees all that was committed before."""
-        return self._transact("BEGIN", operation)
+        return self._transact("BEGIN", operation, time.monotonic() + BUSY_TIMEOUT)
 
     def write(self, run: str, operation: Operation[T], *topics: Topic) -> T:
         """Run ``operation`` atomically; nothing is written if it raises.
@@ -63,10 +63,11 @@ class Database:
             retain(connection, run)
             return operation(connection)
 
+        deadline = time.monotonic() + BUSY_TIMEOUT
         if not self._turn.acquire(timeout=BUSY_TIMEOUT):
             raise locked(self.path)
         try:
-            result = self._transact("BEGIN IMMEDIATE", retain_and_operate)
+            result = self._transact("BEGIN IMMEDIATE", retain_and_operate, deadline)
         finally:
             self._turn.release()
         if topics:
@@ -98,8 +99,7 @@ class Database:
         row: Row = self.read(lambda connection: connection.execute(*topic).fetchone())
         return row
 
-    def _transact(self, begin: str, operation: Operation[T]) -> T:
-        deadline = time.monotonic() + BUSY_TIMEOUT
+    def _transact(self, begin: str, operation: Operation[T], deadline: float) -> T:
         pause, failures = 0.0005, 0
         while True:
             try:

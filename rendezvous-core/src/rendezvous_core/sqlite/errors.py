@@ -20,6 +20,7 @@ _DAMAGED = "is damaged: end the processes that use it and delete it, or choose a
 
 _BY_CODE: dict[int, tuple[type[RendezvousError], str]] = {
     sqlite3.SQLITE_CORRUPT: (RendezvousStateError, _DAMAGED),
+    sqlite3.SQLITE_ERROR: (RendezvousStateError, _DAMAGED),  # a table is not there, or not as we made it
     sqlite3.SQLITE_NOTADB: (
         RendezvousStateError,
         "is no SQLite database: choose another path, or delete the file if nobody needs it",
@@ -45,14 +46,12 @@ _BY_ERRNO = {
 
 def is_busy(error: sqlite3.Error | OSError) -> bool:
     """Whether somebody else holds a lock that will be free again."""
-    if isinstance(error, OSError):
-        return isinstance(error, BlockingIOError)
-    return _primary(error) in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_PROTOCOL}
+    return isinstance(error, BlockingIOError) or _primary(error) == sqlite3.SQLITE_BUSY
 
 
 def explain(error: sqlite3.Error | OSError, path: str) -> RendezvousError:
     """Turn ``error`` into the rendezvous error to raise from it."""
-    if is_busy(error) and _primary(error) != sqlite3.SQLITE_PROTOCOL:
+    if is_busy(error):
         return locked(path)
     kind: type[RendezvousError] = RendezvousConnectionError
     if isinstance(error, OSError):
@@ -62,7 +61,7 @@ def explain(error: sqlite3.Error | OSError, path: str) -> RendezvousError:
         shared = name != "SQLITE_IOERR_SHMSIZE" and ("LOCK" in name or "SHM" in name)
         text = _UNSUPPORTED if shared else f"failed to read or write, or {_NO_SPACE}"
     else:
-        kind, text = _BY_CODE.get(_primary(error), (RendezvousStateError, _DAMAGED))
+        kind, text = _BY_CODE.get(_primary(error), (RendezvousStateError, "refuses what it was asked"))
     return kind(f"The rendezvous database {path} {text} ({error}).")
 
 
@@ -76,7 +75,7 @@ def locked(path: str) -> RendezvousConnectionError:
 
 
 def _primary(error: sqlite3.Error | OSError) -> int:
-    return getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF
 
 
 def _writer(path: str) -> int | None:

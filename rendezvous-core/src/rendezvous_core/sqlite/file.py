@@ -1,5 +1,6 @@
 """The file of a database: made, opened, and recognised again."""
 
+import errno
 import fcntl
 import os
 import sqlite3
@@ -124,7 +125,7 @@ def _ensure_file(path: str, known: _Identity | None) -> None:
             f"{path} is a directory or device: name a file for the rendezvous database."
         )
     if not os.access(path, os.W_OK):
-        raise PermissionError(f"{path} is read-only")
+        raise PermissionError(errno.EACCES, "It is read-only", path)
     replaced = known is not None and known.database != (found.st_dev, found.st_ino)
     with suppress(FileNotFoundError):
         if known is not None and replaced and known.memory == _inode(path + "-shm"):
