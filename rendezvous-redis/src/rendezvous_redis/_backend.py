@@ -1,0 +1,141 @@
+"""The backend: the state in one hash, the members in another, and beside each a stream to wait on."""
+
+import re
+import time
+from functools import partial
+from secrets import token_hex
+from typing import Any
+
+from rendezvous_core import Members, MembershipBackend, RendezvousStateError, Token
+from rendezvous_redis._client import ANSWER
+from rendezvous_redis._link import Command, Link
+from rendezvous_redis._run import RedisRun
+from rendezvous_redis._scripts import PUT_MEMBER, SET_STATE
+
+_TOKEN = re.compile(rb"([0-9]+-[0-9]+) [0-9a-f]{32}")
+_MEMBERS_TOKEN = re.compile(rb"([0-9]+-[0-9]+)")
+_START = b"0-0"
+_SLICE = 10.0
+"""Seconds after which a wait asks again, so that a server that has gone silent is noticed."""
+
+
+class RedisRendezvousBackend(MembershipBackend):
+    """Keeps one run on a Redis server, behind Sentinels, or on a cluster.
+
+    The token of a state is the id of its entry in the stream of news, and the nonce of its writer.
+    The nonce tells a write of one's own whose reply was lost, and a state that a failover brought
+    back; the id is where a wait begins to listen, so that it misses nothing since.
+
+    Args:
+        run: the run; closing the backend closes it.
+    """
+
+    def __init__(self, run: RedisRun) -> None:
+        self._run, self._keys, self._client = run, run.keys, run.client
+        self._patience = min(ANSWER, run.patience)
+
+    @property
+    def name(self) -> str:
+        """See base class."""
+        return "redis"
+
+    @property
+    def run(self) -> RedisRun:
+        """The run that was given, to open its store."""
+        return self._run
+
+    def get_state(self) -> tuple[bytes, Token] | None:
+        """See base class."""
+        token, data = self._client.call("HMGET", self._keys.state, "token", "data", patience=self._patience)
+        return None if token is None and data is None else self._checked(token, data)
+
+    def set_state(self, state: bytes, token: Token | None = None) -> tuple[bytes, Token, bool] | None:
+        """See base class. A write of which only the reply was lost is recognised as done."""
+        if token is None:
+            expected = b""
+        else:
+            expected = b"=" + token if isinstance(token, bytes) else b"foreign"
+        standing = self._client.call_script(
+            SET_STATE,
+            (self._keys.state, self._keys.news),
+            *(self._run.ttl, expected, token_hex(16), state),
+            patience=self._patience,
+        )
+        match standing:
+            case [written]:
+                return state, written, True
+            case [current, data]:
+                return *self._checked(current, data), False
+        return None
+
+    def put_member(self, node: str, record: bytes, *, announce: bool) -> None:
+        """See base class."""
+        keys = self._keys
+        first = (keys.members, keys.bell)
+        self._client.call_script(
+            PUT_MEMBER,
+            (*first, *(key for key in keys if key not in first)),
+            *(self._run.ttl, node, record, int(announce)),
+            patience=self._patience,
+        )
+
+    def remove_member(self, node: str) -> None:
+        """See base class."""
+        self._client.call("HDEL", self._keys.members, node, patience=self._patience)
+
+    def members(self) -> Members:
+        """See base class."""
+        # The bell first: what is announced in between is listed, and will ring once more.
+        entries, listed = self._client.call_all(
+            ("XREVRANGE", self._keys.bell, "+", "-", "COUNT", 1),
+            ("HGETALL", self._keys.members),
+            patience=self._patience,
+        )
+        records = {node.decode(): record for node, record in zip(listed[::2], listed[1::2], strict=True)}
+        return Members(records, entries[0][0] if entries else _START)
+
+    def wait_for_change(self, token: Token | None, timeout: float, members: Token | None = None) -> bool:
+        """See base class."""
+        places = {self._keys.news: _START if token is None else _place(_TOKEN, token)}
+        if members is not None:
+            places[self._keys.bell] = _place(_MEMBERS_TOKEN, members)
+        if None in places.values():
+            return True  # what never was a token is not current
+        deadline = time.monotonic() + timeout
+        while True:
+            left = min(deadline - time.monotonic(), _SLICE)
+            block = ("BLOCK", max(1, round(left * 1000))) if left > 0 else ()
+            listen = ("XREAD", *block, "STREAMS", *places, *places.values())
+            if self._client.run(partial(self._watch, token, listen, max(0.0, left)), self._patience):
+                return True
+            if time.monotonic() >= deadline:
+                return False
+
+    def close(self) -> None:
+        """See base class. Ends every wait that is under way, and closes the run's store too."""
+        self._run.close()
+
+    def _watch(self, token: Token | None, listen: Command, timeout: float, link: Link) -> bool:
+        link.send(("HGET", self._keys.state, "token"), listen)
+        if link.read(ANSWER) != token:
+            # Usually there are news as well. Else the state was lost, and nothing ends the listening.
+            if link.has_reply(0.1):
+                link.read(ANSWER)
+            else:
+                link.close()
+            return True
+        return link.read(timeout + ANSWER) is not None
+
+    def _checked(self, token: bytes | None, data: bytes | None) -> tuple[bytes, Token]:
+        if data is None or not _TOKEN.fullmatch(token or b""):
+            raise RendezvousStateError(
+                f"The key {self._keys.state!r} of the Redis server {self._client} holds no state of this "
+                f"library (its token is {token!r:.80}). Delete it, or choose another run id or key_prefix."
+            )
+        return data, token
+
+
+def _place(form: re.Pattern[bytes], token: Any) -> bytes | None:
+    """Return where in its stream ``token`` stands, if it is one."""
+    found = form.fullmatch(token) if isinstance(token, bytes) else None
+    return found and found[1]

@@ -1,0 +1,158 @@
+"""Carries commands to the server that holds a run, through cuts, restarts and failovers."""
+
+import os
+import random
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from secrets import token_hex
+from typing import Any, TypeVar
+
+from redis.exceptions import MovedError, NoScriptError, RedisError
+
+from rendezvous_core import RendezvousConnectionError
+from rendezvous_core._endpoint import Endpoint
+from rendezvous_redis._errors import explain, is_passing
+from rendezvous_redis._link import Address, Command, Link, exchange
+from rendezvous_redis._locate import locator_of
+from rendezvous_redis._scripts import Script
+from rendezvous_redis._target import Target
+
+T = TypeVar("T")
+
+ANSWER = 5.0
+"""Seconds after which a server that does not reply is taken for lost."""
+
+
+class Client:
+    """Connections to the server of ``target`` that holds ``tag``, as many as are in use at once.
+
+    May be used from several threads, and by a forked child, which makes connections of its own.
+    What may pass, as a failover does, is tried again until ``patience`` seconds are over; then
+    `RendezvousConnectionError` is raised. What will not pass raises `RendezvousStateError` at once.
+    """
+
+    def __init__(self, target: Target, tag: str) -> None:
+        self._target = target
+        self._tag = tag
+        self._closed = threading.Event()
+        self._begin()
+
+    def _begin(self) -> None:
+        self._pid = os.getpid()
+        self._locator = locator_of(self._target, self._tag)
+        self._address: Address | None = None
+        # What is done to these is atomic, so that no lock has to survive a fork.
+        self._idle: deque[Link] = deque()
+        self._busy: dict[int, Link] = {}
+        self._lanes: deque[tuple[str, int]] = deque()
+
+    def __str__(self) -> str:
+        return str(self._target)
+
+    def call(self, *command: Any, patience: float) -> Any:
+        """Perform one command."""
+        return self.call_all(command, patience=patience)[0]
+
+    def call_all(self, *commands: Command, patience: float) -> list[Any]:
+        """Perform several commands in order, not atomically, in one round trip."""
+        return self.run(lambda link: exchange(link, commands, ANSWER), patience)
+
+    def call_script(self, script: Script, keys: Sequence[str], *arguments: Any, patience: float) -> Any:
+        """Perform ``script``. It may happen twice if a reply is lost."""
+        rest = (len(keys), *keys, *arguments)
+
+        def perform(link: Link) -> Any:
+            try:
+                return exchange(link, [("EVALSHA", script.sha, *rest)], ANSWER)[0]
+            except NoScriptError:
+                return exchange(link, [("EVAL", script.source, *rest)], ANSWER)[0]
+
+        return self.run(perform, patience)
+
+    def call_once(self, script: Script, keys: Sequence[str], *arguments: Any, patience: float) -> bytes:
+        """Perform ``script``, which happens once though a reply be lost; see `_scripts`."""
+        self._check_process()
+        lane, number = self._lanes.pop() if self._lanes else (token_hex(8), 0)
+        number += 1
+        keys = (*keys, f"{self._tag}:call:{lane}")
+        remembered = int(patience + 2 * ANSWER)
+        try:
+            reply: bytes = self.call_script(script, keys, number, remembered, *arguments, patience=patience)
+        finally:
+            self._lanes.append((lane, number))
+        return reply
+
+    def run(self, action: Callable[[Link], T], patience: float) -> T:
+        """Have ``action`` done with a connection, again with another one where the first fails."""
+        deadline = time.monotonic() + patience
+        pause = 0.005
+        while not self._closed.is_set():
+            try:
+                return self._attempt(action, deadline)
+            except (RedisError, OSError) as error:
+                if not is_passing(error) or time.monotonic() + pause > deadline:
+                    raise explain(error, str(self)) from error
+            except Exception:
+                # Closing a connection under a reader makes the client library raise anything.
+                if not self._closed.is_set():
+                    raise
+            self._closed.wait(random.uniform(pause / 2, pause))
+            pause = min(2 * pause, 0.5)
+        raise RendezvousConnectionError(f"This client of the Redis server {self} was closed.")
+
+    def close(self) -> None:
+        """Close all connections; what is under way raises `RendezvousConnectionError`."""
+        self._closed.set()
+        self._check_process()
+        for link in (*self._busy.values(), *self._idle):
+            link.close()
+
+    def _attempt(self, action: Callable[[Link], T], deadline: float) -> T:
+        link = self._take(deadline)
+        self._busy[id(link)] = link
+        done = False
+        try:
+            result = action(link)
+            done = True
+        except (RedisError, OSError) as error:
+            if isinstance(error, MovedError):
+                host = error.host or (link.address.host if isinstance(link.address, Endpoint) else "")
+                self._address = Endpoint(host, error.port)
+            elif is_passing(error) and link.address == self._address:
+                self._address = None
+            raise
+        finally:
+            self._busy.pop(id(link), None)
+            if done:
+                self._idle.append(link)
+            if not done or self._closed.is_set():
+                link.close()
+        return result
+
+    def _take(self, deadline: float) -> Link:
+        self._check_process()
+        while self._idle:
+            try:
+                link = self._idle.pop()
+            except IndexError:
+                break
+            if link.address == self._address and link.is_idle():
+                return link
+            link.close()
+        address = self._address or self._locator.locate(deadline)
+        timeout = min(ANSWER, max(0.1, deadline - time.monotonic()))
+        self._address = None
+        link = Link(self._target, address, timeout)
+        try:
+            self._locator.admit(link, timeout)
+        except BaseException:
+            link.close()
+            raise
+        self._address = address
+        return link
+
+    def _check_process(self) -> None:
+        if os.getpid() != self._pid:
+            self._begin()

@@ -1,0 +1,101 @@
+"""One connection to one server."""
+
+from collections.abc import Sequence
+from typing import Any, TypeAlias
+
+from redis.backoff import NoBackoff
+from redis.connection import Connection, SSLConnection, UnixDomainSocketConnection
+from redis.exceptions import ResponseError, TimeoutError
+from redis.retry import Retry
+
+from rendezvous_core._endpoint import Endpoint
+from rendezvous_redis._target import Credentials, Target
+
+Command: TypeAlias = tuple[Any, ...]
+Address: TypeAlias = Endpoint | str
+"""Host and port, or the path of a socket."""
+
+
+class Link:
+    """A connection of redis-py with a limit on every reply, used by one thread at a time.
+
+    It speaks RESP2, whose replies are the same on all servers, and never tries anything twice.
+    Raises what redis-py raises.
+    """
+
+    def __init__(self, target: Target, address: Address, timeout: float, sentinel: bool = False) -> None:
+        self.address = address
+        credentials: Credentials = target.sentinel_credentials if sentinel else target.credentials
+        arguments: dict[str, Any] = {
+            "db": 0 if sentinel else target.db,
+            "username": credentials.username,
+            "password": credentials.password,
+            "socket_timeout": timeout,
+            "socket_connect_timeout": timeout,
+            "retry": Retry(NoBackoff(), 0),
+            "protocol": 2,
+        }
+        kind: Any = Connection
+        if isinstance(address, str):
+            kind, arguments["path"] = UnixDomainSocketConnection, address
+        else:
+            arguments |= {"host": address.host, "port": address.port, "socket_keepalive": True}
+        if target.tls:
+            kind = SSLConnection
+            arguments |= {
+                "ssl_ca_certs": target.ca_cert,
+                "ssl_certfile": target.ssl_cert,
+                "ssl_keyfile": target.ssl_cert_key,
+                "ssl_cert_reqs": "required",
+                "ssl_check_hostname": True,
+            }
+        self._closed = False
+        self._connection = kind(**arguments)
+        self._connection.connect()
+
+    def send(self, *commands: Command) -> None:
+        """Send all ``commands`` in one piece."""
+        self._connection.send_packed_command(self._connection.pack_commands(commands))
+
+    def read(self, timeout: float) -> Any:
+        """Return the next reply; raises it if it is an error, which may end the connection."""
+        if not self.has_reply(timeout):
+            self.close()
+            raise TimeoutError(f"no reply within {timeout:.3g} s")
+        return self._connection.read_response()
+
+    def read_all(self, count: int, timeout: float) -> list[Any]:
+        """Return ``count`` replies; raises the first error among them once all are read."""
+        replies: list[Any] = []
+        refusal: ResponseError | None = None
+        for _ in range(count):
+            try:
+                replies.append(self.read(timeout))
+            except ResponseError as error:
+                refusal = refusal or error
+        if refusal is not None:
+            raise refusal
+        return replies
+
+    def has_reply(self, timeout: float) -> bool:
+        """Wait for a reply to arrive; raises where the server has closed the connection."""
+        return bool(self._connection.can_read(timeout))
+
+    def is_idle(self) -> bool:
+        """Whether the connection is open, and there is no reply that nobody has read."""
+        try:
+            # Asked about a closed connection redis-py would open it again.
+            return not self._closed and not self.has_reply(0)
+        except Exception:
+            return False
+
+    def close(self) -> None:
+        """Close the connection; ends a read under way in another thread, which then raises anything."""
+        self._closed = True
+        self._connection.disconnect()
+
+
+def exchange(link: Link, commands: Sequence[Command], timeout: float) -> list[Any]:
+    """Send ``commands`` and return all replies."""
+    link.send(*commands)
+    return link.read_all(len(commands), timeout)

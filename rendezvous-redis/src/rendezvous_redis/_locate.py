@@ -1,0 +1,123 @@
+"""Finds the server that holds a run: the one there is, a Sentinel's master, or a cluster's node."""
+
+import time
+from typing import Any, Protocol
+
+from redis.crc import key_slot
+from redis.exceptions import ConnectionError, RedisError, ResponseError
+
+from rendezvous_core._endpoint import Endpoint
+from rendezvous_redis._errors import NoMasterError, UnknownMasterError, code_of, is_passing
+from rendezvous_redis._link import Address, Command, Link, exchange
+from rendezvous_redis._target import Target
+
+
+class Locator(Protocol):
+    """Knows how to find the server and to make sure that it is the right one."""
+
+    def locate(self, deadline: float) -> Address:
+        """Return where the server is now. Raises what redis-py raises, and `NoMasterError`."""
+
+    def admit(self, link: Link, timeout: float) -> None:
+        """Raise unless ``link``, which is new, leads to a server that may be used."""
+
+
+def locator_of(target: Target, key: str) -> Locator:
+    """Choose the way to find the server of ``target`` that holds ``key``."""
+    match target.scheme:
+        case "sentinel":
+            return _Sentinels(target)
+        case "cluster":
+            return _Cluster(target, key_slot(key.encode()))
+    return _Fixed(target)
+
+
+class _Fixed:
+    def __init__(self, target: Target) -> None:
+        self._address: Address = target.path or target.hosts[0]
+
+    def locate(self, deadline: float) -> Address:
+        return self._address
+
+    def admit(self, link: Link, timeout: float) -> None:
+        """There is no other."""
+
+
+class _Sentinels:
+    """Asks the Sentinels, the one that answered last first."""
+
+    def __init__(self, target: Target) -> None:
+        self._target = target
+        self._hosts = list(target.hosts)
+
+    def locate(self, deadline: float) -> Address:
+        command = ("SENTINEL", "GET-MASTER-ADDR-BY-NAME", self._target.master)
+        unknown = 0
+        failures = []
+        for host in list(self._hosts):
+            try:
+                found = _ask(self._target, host, command, deadline, sentinel=True)
+            except RedisError as error:
+                if not is_passing(error):
+                    raise ResponseError(f"{code_of(error)} from the Sentinel {host}: {error}") from error
+                failures.append(f"{host}: {error}")
+                continue
+            if found:
+                self._hosts.remove(host)
+                self._hosts.insert(0, host)
+                return Endpoint(found[0].decode(), int(found[1]))
+            unknown += 1
+        if unknown == len(self._hosts):
+            raise UnknownMasterError(f"the Sentinels know no master named {self._target.master!r}")
+        raise NoMasterError(f"no Sentinel told the master {self._target.master!r}: {'; '.join(failures)}")
+
+    def admit(self, link: Link, timeout: float) -> None:
+        """A Sentinel may still name a server that has just been, or is about to be, deposed."""
+        (role,) = exchange(link, [("ROLE",)], timeout)
+        if role[0] != b"master":
+            raise NoMasterError(f"{link.address} is a {role[0].decode()}, not yet or no longer the master")
+
+
+class _Cluster:
+    """Asks the nodes, also those that the endpoint did not name, who serves a slot."""
+
+    def __init__(self, target: Target, slot: int) -> None:
+        self._target = target
+        self._slot = slot
+        self._nodes = target.hosts
+
+    def locate(self, deadline: float) -> Address:
+        failures = []
+        for node in self._nodes:
+            try:
+                ranges = _ask(self._target, node, ("CLUSTER", "SLOTS"), deadline)
+            except RedisError as error:
+                failures.append(f"{node}: {error}")
+                continue
+            owner, nodes = None, []
+            for first, last, *servers in ranges:
+                nodes += [Endpoint((host or b"").decode() or node.host, port) for host, port, *_ in servers]
+                if first <= self._slot <= last:
+                    owner = nodes[-len(servers)]
+            if owner is not None:
+                self._nodes = tuple(dict.fromkeys((*nodes, *self._target.hosts)))
+                return owner
+            failures.append(f"{node}: knows nobody who serves slot {self._slot}")
+        raise NoMasterError("; ".join(failures))
+
+    def admit(self, link: Link, timeout: float) -> None:
+        """The wrong node says so itself, at the first command."""
+
+
+def _ask(target: Target, host: Endpoint, command: Command, deadline: float, sentinel: bool = False) -> Any:
+    timeout = deadline - time.monotonic()
+    if timeout <= 0:
+        raise ConnectionError("no time left to ask")
+    link = Link(target, host, min(timeout, _PATIENCE), sentinel)
+    try:
+        return exchange(link, [command], min(timeout, _PATIENCE))[0]
+    finally:
+        link.close()
+
+
+_PATIENCE = 1.0

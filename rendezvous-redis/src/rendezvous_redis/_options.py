@@ -1,0 +1,99 @@
+"""The options of the backend."""
+
+import math
+import ssl
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from rendezvous_core import RendezvousParameters
+
+
+@dataclass(frozen=True, kw_only=True)
+class RedisOptions:
+    """How to reach the server, and how to keep a run there; its ``repr`` shows no passwords.
+
+    Credentials, database and TLS can also be given by the endpoint; an option that is given counts
+    more than the endpoint, and both count more than the environment (``RENDEZVOUS_REDIS_USERNAME``,
+    ``RENDEZVOUS_REDIS_PASSWORD``, ``RENDEZVOUS_REDIS_SENTINEL_USERNAME`` and
+    ``RENDEZVOUS_REDIS_SENTINEL_PASSWORD``).
+
+    Raises:
+        ValueError: an option is impossible; names it.
+    """
+
+    username: str | None = None
+    """The ACL user; the server's default user where only a password is given."""
+    password: str | None = field(default=None, repr=False)
+    """The password of the user."""
+    sentinel_username: str | None = None
+    """The ACL user of the Sentinels, which do not share those of the server."""
+    sentinel_password: str | None = field(default=None, repr=False)
+    """The password of the Sentinels."""
+    db: int | None = None
+    """The number of the database: 0 by default, and always on a cluster."""
+    tls: bool | None = None
+    """Whether to use TLS, with Sentinels too."""
+    ca_cert: str | None = None
+    """File with the certificates to trust; those of the system by default."""
+    ssl_cert: str | None = None
+    """File with this client's certificate, if the server asks for one."""
+    ssl_cert_key: str | None = None
+    """File with its private key, if that is not in the same file."""
+    read_timeout: float = 60.0
+    """For how many seconds an operation of the store tries to reach the server before it fails."""
+    key_prefix: str = "rendezvous"
+    """What the keys of all runs begin with."""
+    ttl: float = 7200.0
+    """After how many seconds without a heartbeat or a write the keys of a run expire."""
+
+    def __post_init__(self) -> None:
+        for name in ("read_timeout", "ttl"):
+            value = getattr(self, name)
+            if not (math.isfinite(value) and value > 0):
+                raise ValueError(f"The option '{name}' ({value:g} seconds) must be positive and finite.")
+        if self.db is not None and self.db < 0:
+            raise ValueError(f"The option 'db' ({self.db}) must be the number of a database, from 0 on.")
+        if not self.key_prefix:
+            raise ValueError("The option 'key_prefix' must be a non-empty string.")
+        self._check_certificates()
+
+    @classmethod
+    def from_params(cls, params: RendezvousParameters) -> "RedisOptions":
+        """Read the options that ``params`` give. Raises ``ValueError`` as the class does."""
+        given = {
+            name: str(params.get(name))
+            for name in (
+                "username", "password", "sentinel_username", "sentinel_password",
+                "ca_cert", "ssl_cert", "ssl_cert_key",
+            )
+            if params.get(name) is not None
+        }  # fmt: skip
+        return cls(
+            **given,
+            db=params.get_as_int("db"),
+            tls=params.get_as_bool("tls"),
+            read_timeout=params.get_as_float("read_timeout", cls.read_timeout) or 0.0,
+            key_prefix=str(params.get("key_prefix", cls.key_prefix)),
+            ttl=params.get_as_float("ttl", cls.ttl) or 0.0,
+        )
+
+    def _check_certificates(self) -> None:
+        if self.ssl_cert_key and not self.ssl_cert:
+            raise ValueError("The option 'ssl_cert_key' is given without 'ssl_cert'; give both.")
+        context = ssl.create_default_context()
+        for name in ("ca_cert", "ssl_cert", "ssl_cert_key"):
+            path = getattr(self, name)
+            if path is None:
+                continue
+            if self.tls is False:
+                raise ValueError(f"The option '{name}' needs TLS, but 'tls' is off.")
+            if not Path(path).is_file():
+                raise ValueError(f"The option '{name}' must be the path of a file; {path!r} is none.")
+            try:
+                if name == "ca_cert":
+                    context.load_verify_locations(path)
+                elif name == "ssl_cert":
+                    # Without a passphrase at hand OpenSSL would ask for one on the terminal.
+                    context.load_cert_chain(path, self.ssl_cert_key, password=lambda: "")
+            except (OSError, ValueError) as error:
+                raise ValueError(f"The option '{name}' ({path!r}) cannot be used: {error}.") from error

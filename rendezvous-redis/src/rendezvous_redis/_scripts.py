@@ -1,0 +1,219 @@
+"""What the server does atomically. Each script says which keys and arguments it takes.
+
+Mailboxes are the one kind of key that is not passed: who waits is known only to the server. They
+lie in the slot of the others.
+"""
+
+import hashlib
+from typing import NamedTuple
+
+
+class Script(NamedTuple):
+    """A Lua script, and the name under which the server caches it."""
+
+    source: str
+    sha: str
+
+
+def _script(*parts: str) -> Script:
+    source = "\n".join(part.strip() for part in parts)
+    return Script(source, hashlib.sha1(source.encode(), usedforsecurity=False).hexdigest())
+
+
+REFRESH = _script(
+    """
+    -- KEYS of the run; ttl
+    for _, key in ipairs(KEYS) do
+        redis.call('PEXPIRE', key, ARGV[1])
+    end
+    """
+)
+
+SET_STATE = _script(
+    """
+    -- state, news; ttl, expected token with '=' before it or nothing, nonce, state.
+    -- Returns the new token, or what stands: its token and the state, or nothing.
+    local current = redis.call('HGET', KEYS[1], 'token')
+    if ARGV[2] == (current and '=' .. current or '') then
+        local token = redis.call('XADD', KEYS[2], 'MAXLEN', 1, '*', 'n', ARGV[3]) .. ' ' .. ARGV[3]
+        redis.call('HSET', KEYS[1], 'token', token, 'data', ARGV[4])
+        redis.call('PEXPIRE', KEYS[1], ARGV[1])
+        redis.call('PEXPIRE', KEYS[2], ARGV[1])
+        return {token}
+    end
+    if not current then
+        return {}
+    end
+    if string.sub(current, -#ARGV[3]) == ARGV[3] then
+        return {current}
+    end
+    return {current, redis.call('HGET', KEYS[1], 'data')}
+    """
+)
+
+PUT_MEMBER = _script(
+    """
+    -- members, bell, other KEYS of the run; ttl, node, record, whether to announce
+    if ARGV[4] == '1' then
+        redis.call('XADD', KEYS[2], 'MAXLEN', 1, '*', 'n', ARGV[2])
+    end
+    redis.call('HSET', KEYS[1], ARGV[2], ARGV[3])
+    for _, key in ipairs(KEYS) do
+        redis.call('PEXPIRE', key, ARGV[1])
+    end
+    """
+)
+
+_ONCE = """
+    -- Writes of the store: data, waiters, call; number of the call, seconds to remember it, ttl, ...
+    -- A call that is repeated because its reply was lost gets the reply of the first time; one that
+    -- arrives after its successor does nothing.
+    local data, waiters = KEYS[1], KEYS[2]
+    local last = redis.call('GET', KEYS[3])
+    if last then
+        local space = string.find(last, ' ', 1, true)
+        if tonumber(string.sub(last, 1, space - 1)) >= tonumber(ARGV[1]) then
+            return string.sub(last, space + 1)
+        end
+    end
+    local function reply(result)
+        redis.call('SET', KEYS[3], ARGV[1] .. ' ' .. result, 'EX', ARGV[2])
+        redis.call('PEXPIRE', data, ARGV[3])
+        return result
+    end
+    local function tell(name)
+        local boxes = redis.call('HGET', waiters, name)
+        if boxes then
+            redis.call('HDEL', waiters, name)
+            for box in string.gmatch(boxes, '%S+') do
+                local mailbox = waiters .. ':' .. box
+                redis.call('XADD', mailbox, 'MAXLEN', '~', 1000, '*', 'n', name)
+                redis.call('EXPIRE', mailbox, 60)
+            end
+        end
+    end
+    local function put(key, value)
+        if redis.call('HSET', data, key, value) == 1 then
+            tell('k' .. key)
+        end
+    end
+"""
+
+SET = _script(
+    _ONCE,
+    """
+    -- key, value, key, value, ...
+    for i = 4, #ARGV, 2 do
+        put(ARGV[i], ARGV[i + 1])
+    end
+    return reply('')
+    """,
+)
+
+ADD = _script(
+    _ONCE,
+    """
+    -- key, amount. Returns the sum, or '!' where there can be none
+    local known = redis.call('HEXISTS', data, ARGV[4])
+    local sum = redis.pcall('HINCRBY', data, ARGV[4], ARGV[5])
+    if type(sum) == 'table' then
+        local no_number = string.find(sum.err, 'integer', 1, true) or string.find(sum.err, 'overflow', 1, true)
+        return no_number and reply('!') or sum
+    end
+    if known == 0 then
+        tell('k' .. ARGV[4])
+    end
+    return reply(redis.call('HGET', data, ARGV[4]))
+    """,
+)
+
+APPEND = _script(
+    _ONCE,
+    """
+    -- key, value
+    put(ARGV[4], (redis.call('HGET', data, ARGV[4]) or '') .. ARGV[5])
+    return reply('')
+    """,
+)
+
+COMPARE_SET = _script(
+    _ONCE,
+    """
+    -- key, expected, desired. Returns '=' once written, '?' for a missing key, '!' with what stands
+    local current = redis.call('HGET', data, ARGV[4])
+    if (current or '') == ARGV[5] then
+        put(ARGV[4], ARGV[6])
+        return reply('=')
+    end
+    return reply(current and '!' .. current or '?')
+    """,
+)
+
+DELETE = _script(_ONCE, "return reply(tostring(redis.call('HDEL', data, ARGV[4])))  -- key")
+
+PUSH = _script(
+    _ONCE,
+    """
+    -- key, item
+    local tail = redis.call('HINCRBY', data, 't' .. ARGV[4], 1)
+    redis.call('HSET', data, 'i' .. tail .. ':' .. ARGV[4], ARGV[5])
+    tell('q' .. ARGV[4])
+    return reply('')
+    """,
+)
+
+POP = _script(
+    _ONCE,
+    """
+    -- key. Returns '=' and the item, or '?'; an empty queue leaves nothing behind
+    local head, tail = 'h' .. ARGV[4], 't' .. ARGV[4]
+    local last = redis.call('HGET', data, tail)
+    if not last then
+        return reply('?')
+    end
+    local number = redis.call('HINCRBY', data, head, 1)
+    local place = 'i' .. number .. ':' .. ARGV[4]
+    local item = redis.call('HGET', data, place)
+    redis.call('HDEL', data, place)
+    if tostring(number) == last then
+        redis.call('HDEL', data, head, tail)
+    end
+    return reply('=' .. item)
+    """,
+)
+
+AWAIT = _script(
+    """
+    -- values, queues, waiters; ttl, mailbox, names. Returns the names that are there; the mailbox
+    -- will be told of the others: 'k' and a key, or 'q' and a queue.
+    local there = {}
+    for i = 3, #ARGV do
+        local name, key = ARGV[i], string.sub(ARGV[i], 2)
+        local is_key = string.sub(name, 1, 1) == 'k'
+        if redis.call('HEXISTS', is_key and KEYS[1] or KEYS[2], is_key and key or 't' .. key) == 1 then
+            there[#there + 1] = name
+        else
+            local boxes = redis.call('HGET', KEYS[3], name) or ''
+            if not string.find(boxes, ARGV[2], 1, true) then
+                redis.call('HSET', KEYS[3], name, boxes .. ARGV[2] .. ' ')
+            end
+        end
+    end
+    redis.call('PEXPIRE', KEYS[3], ARGV[1])
+    return there
+    """
+)
+
+FORGET = _script(
+    """
+    -- waiters; mailbox, names
+    for i = 2, #ARGV do
+        local boxes = string.gsub(redis.call('HGET', KEYS[1], ARGV[i]) or '', ARGV[1] .. ' ', '')
+        if boxes == '' then
+            redis.call('HDEL', KEYS[1], ARGV[i])
+        else
+            redis.call('HSET', KEYS[1], ARGV[i], boxes)
+        end
+    end
+    """
+)

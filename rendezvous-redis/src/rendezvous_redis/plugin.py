@@ -1,0 +1,48 @@
+"""What the entry point ``redis`` offers to the registry."""
+
+from rendezvous_core import RendezvousBackend, RendezvousParameters, hookimpl
+from rendezvous_redis._backend import RedisRendezvousBackend
+from rendezvous_redis._options import RedisOptions
+from rendezvous_redis._run import RedisRun
+from rendezvous_redis._store import RedisStore
+
+
+def create_backend(params: RendezvousParameters) -> tuple[RedisRendezvousBackend, RedisStore]:
+    """Open the backend and the store of the run ``params.run_id``; closing the backend closes both.
+
+    ``params.endpoint`` is ``host[:port]``, a URL as ``redis://``, ``rediss://``, ``unix://``,
+    ``sentinel://`` or ``cluster://``, or empty for the local server. The options of ``params`` are those
+    of `RedisOptions`.
+
+    Raises:
+        ValueError: the endpoint or an option is wrong, or the run id is empty.
+        RendezvousConnectionError: the server cannot be reached.
+        RendezvousStateError: it refuses the credentials or a command.
+    """
+    run = RedisRun(params.endpoint, params.run_id, _options(params))
+    return RedisRendezvousBackend(run), RedisStore(run)
+
+
+@hookimpl
+def rendezvous_backend(params: RendezvousParameters) -> RedisRendezvousBackend:
+    """Open the backend; see `create_backend`."""
+    return create_backend(params)[0]
+
+
+@hookimpl
+def rendezvous_store(params: RendezvousParameters, backend: RendezvousBackend) -> RedisStore | None:
+    """Open the store over the connections of ``backend``."""
+    return RedisStore(backend.run) if isinstance(backend, RedisRendezvousBackend) else None
+
+
+def _options(params: RendezvousParameters) -> RedisOptions:
+    options = RedisOptions.from_params(params)
+    silence = (params.get_as_float("keep_alive_interval", 5) or 0) * (
+        params.get_as_int("keep_alive_max_attempt", 3) or 0
+    )
+    if options.ttl < 2 * silence:
+        raise ValueError(
+            f"The option 'ttl' ({options.ttl:g} seconds) must be at least twice keep_alive_interval * "
+            f"keep_alive_max_attempt ({silence:g} seconds), or the keys of a live run could expire."
+        )
+    return options
