@@ -50,7 +50,10 @@ class EventProcess:
         return "".join(self._errors)
 
     def wait_for(self, event: str, **fields: object) -> Event:
-        """Return the next event of this name with these fields; those in between are passed over."""
+        """Return the next event of this name with these fields; those in between are passed over.
+
+        ``stderr`` is a line that was written there, ``line`` one on stdout that is no JSON.
+        """
         deadline = time.monotonic() + PATIENCE
         while True:
             try:
@@ -90,7 +93,9 @@ class EventProcess:
 
     def _read_errors(self) -> None:
         assert self._process.stderr is not None
-        self._errors.extend(self._process.stderr)
+        for line in self._process.stderr:
+            self._errors.append(line)
+            self._unread.put({"event": "stderr", "text": line.rstrip()})
 
 
 def wait_for_end(pid: int) -> None:

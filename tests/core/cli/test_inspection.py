@@ -95,6 +95,7 @@ def test_closing_ends_the_wait_of_all(rdzv: Rdzv) -> None:
 
 def test_watching_follows_a_run_from_before_its_start_to_its_end(rdzv: Rdzv) -> None:
     watcher = rdzv.start("watch")
+    assert "There is no run 'job'" in watcher.wait_for("stderr")["text"]
     nodes = pair(rdzv)
     rdzv.open_gate()
     assert [node.wait() for node in nodes] == [ExitCode.OK, ExitCode.OK]
@@ -102,7 +103,6 @@ def test_watching_follows_a_run_from_before_its_start_to_its_end(rdzv: Rdzv) -> 
     lines = [event["text"] for event in watcher.events]
     assert any("runs with 2 nodes" in line for line in lines)
     assert "the run is closed" in lines[-1]
-    assert "There is no run 'job'" in watcher.stderr
 
 
 def test_watching_tells_programs_every_change_once(rdzv: Rdzv) -> None:

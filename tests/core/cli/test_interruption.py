@@ -105,6 +105,24 @@ def test_all_nodes_of_a_spawn_end_with_it(rdzv: Rdzv) -> None:
     assert group.events[-1]["node_exit_codes"] == [ExitCode.INTERRUPTED] * 2
 
 
+def test_one_node_can_be_interrupted_where_the_script_around_ignores_that(rdzv: Rdzv) -> None:
+    """As in the background of a shell script, where SIGINT is ignored from the start."""
+    former = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        group = rdzv.run("--spawn=2")
+    finally:
+        signal.signal(signal.SIGINT, former)
+    for _ in range(2):
+        wait_until_up(group)
+    group.send(signal.SIGINT)
+    os.kill(rdzv.status()["nodes"][0]["pid"], signal.SIGINT)
+    group.wait_for("exit", code=ExitCode.INTERRUPTED)
+    group.wait_for("joined", world_size=1)
+    rdzv.open_gate()
+    assert group.wait() == ExitCode.INTERRUPTED
+    assert sorted(group.events[-1]["node_exit_codes"]) == [ExitCode.OK, ExitCode.INTERRUPTED]
+
+
 def test_signals_reach_the_commands_of_a_spawn(rdzv: Rdzv) -> None:
     group = rdzv.run("--spawn=2")
     for _ in range(2):

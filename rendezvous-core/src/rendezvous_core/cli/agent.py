@@ -97,8 +97,10 @@ class Agent:
         logger.addHandler(log)
         logger.setLevel(logging.INFO)
         try:
-            with signals_to(self._events.put):
-                if self._local_rank is not None and (stopped := self._wait_for_go()):
+            spawned = self._local_rank is not None
+            # What --spawn ignores is not passed on; what reaches its nodes nevertheless is meant for them.
+            with signals_to(self._events.put, ignored=spawned):
+                if spawned and (stopped := self._wait_for_go()):
                     return stopped
                 while True:
                     answer = self._join()

@@ -90,7 +90,7 @@ class TerminalOutput(PlainOutput):
         from rich.console import Console
 
         super().__init__()
-        self._console = Console(stderr=True, highlight=False, soft_wrap=True)
+        self._console = Console(stderr=True, highlight=False)
         self._status: Status | None = None
 
     def _wait(self, text: str, local_rank: int | None) -> None:
@@ -113,7 +113,7 @@ class TerminalOutput(PlainOutput):
         from rich.text import Text
 
         color = "bold" if local_rank is None else _COLORS[local_rank % len(_COLORS)]
-        self._console.print(Text.assemble((prefix, color), " ", Text.from_ansi(text)))
+        self._console.print(Text.assemble((prefix, color), " ", Text.from_ansi(text)), soft_wrap=True)
 
 
 def create_output(*, as_json: bool) -> Output:

@@ -18,17 +18,17 @@ _ALL = (*STOPS, signal.SIGUSR1, signal.SIGUSR2)
 
 
 @contextmanager
-def signals_to(put: Callable[[signal.Signals], object]) -> Iterator[None]:
+def signals_to(put: Callable[[signal.Signals], object], *, ignored: bool = False) -> Iterator[None]:
     """Hand signals to ``put``, which must be reentrant, in place of what they did before.
 
-    One that was ignored, as by nohup or in the background of a script, stays ignored.
+    Those that were ignored, as by nohup or in the background of a script, stay so unless ``ignored``.
     """
 
     def handle(number: int, frame: FrameType | None) -> None:
         put(signal.Signals(number))
 
     former = {number: signal.getsignal(number) for number in _ALL}
-    caught = [number for number in _ALL if former[number] is not signal.SIG_IGN]
+    caught = [number for number in _ALL if ignored or former[number] is not signal.SIG_IGN]
     for number in caught:
         signal.signal(number, handle)
     try:

@@ -6,7 +6,9 @@ from collections.abc import Iterable
 from rendezvous_core._hookspecs import RendezvousEvent
 from rendezvous_core._plugins import emit
 from rendezvous_core.protocol.node import Joined, Node
-from rendezvous_core.protocol.records import Member, State
+from rendezvous_core.protocol.records import Departure, Member, State
+
+_DEPARTED: dict[Departure, str] = {"lost": "was lost", "left": "left", "done": "is done"}
 
 
 class Reporter:
@@ -36,9 +38,8 @@ class Reporter:
             if state.coordinator == me and former is not None and former.round_id == state.round_id:
                 for lost, reason in state.gone.items():
                     if lost not in former.gone:
-                        self._emit(
-                            node, "departed", f"notes that {lost} is {reason}", departed=lost, reason=reason
-                        )
+                        text = f"notes that node {lost[:8]} {_DEPARTED[reason]}"
+                        self._emit(node, "departed", text, departed=lost, reason=reason)
             if state.phase == "closed" and (former is None or former.phase != "closed"):
                 self._emit(node, "closed", "sees the run closed")
         if (node.trouble is not None) != self._trouble:
