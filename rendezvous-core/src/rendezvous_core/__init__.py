@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 from rendezvous_core._backend import Members, MembershipBackend, RendezvousBackend, Token
+from rendezvous_core._endpoint import Endpoint, parse_endpoint, parse_endpoints
 from rendezvous_core._environment import store_from_env
 from rendezvous_core._errors import (
     RendezvousClosedError,
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "DynamicRendezvousHandler",
+    "Endpoint",
     "Members",
     "MembershipBackend",
     "PrefixStore",
@@ -62,6 +64,8 @@ __all__ = [
     "create_handler",
     "get_rendezvous_handler",
     "hookimpl",
+    "parse_endpoint",
+    "parse_endpoints",
     "rendezvous_handler_registry",
     "store_from_env",
 ]
