@@ -96,7 +96,9 @@ class Invariants:
         if old.phase != "complete" or new.phase == "closed":
             return
         if new.phase == "complete" and new.round_id == old.round_id:
-            departed = {node: new.gone[node] for node in new.gone if node not in old.gone}
+            departed: dict[str, Departure | None] = {
+                node: new.gone[node] for node in new.gone if node not in old.gone
+            }
         else:
             departed = {seat.node: None for seat in old.active()}
         for seat in old.active():
@@ -213,8 +215,11 @@ def unsettled(world: "World") -> str | None:
     return None
 
 
-def check_progress(world: "World", seconds: float) -> None:
+def check_progress(world: "World") -> None:
     """Once nothing fails any more, all that live end where they belong in time, and stay there."""
+    timings = [machine.timing for machine in world.machines.values()]
+    # Late operations, detection, the patience of nodes that failed as coordinators, last call.
+    seconds = 10.0 + max(6 * timing.dead_after + 6 * timing.period + timing.last_call for timing in timings)
     deadline = world.now + seconds
     periods = [machine.timing.period for machine in world.live] or [1.0]
     while True:
@@ -239,12 +244,13 @@ def check_progress(world: "World", seconds: float) -> None:
 
 
 def _check_cost(
-    machine: "Machine", tally: "Counter[tuple[str, type]]", periods: float, writes: int, coordinator: str | None
+    machine: "Machine", tally: "Counter[tuple[str, type]]", periods: float, writes: int, leader: str | None
 ) -> None:
     """Idle cost: one put a period, one read a write, and what the coordinator does for all."""
     limits: dict[type, float]
-    if machine.name == coordinator:
-        limits = {Put: periods, Read: 0.1 * periods, Wait: 6 * periods, Write: 1.1 * periods, List: 6 * periods}
+    if machine.name == leader:
+        looks = 6 * periods
+        limits = {Put: periods, Read: 0.1 * periods, Wait: looks, Write: 1.1 * periods, List: looks}
     else:
         limits = {Put: periods, Read: writes + periods, Wait: writes + 3 * periods, Write: -2, List: -2}
     for operation, limit in limits.items():

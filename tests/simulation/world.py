@@ -263,7 +263,7 @@ class Machine:
         self._inbox: list[tuple[Steps, Any, Exception | None]] = []
         self._errands: list[Callable[[], None]] = []
         self._puts: list[tuple[Put, Steps]] = []
-        self._last_put = 0
+        self._newest: Member | None = None
 
     def __repr__(self) -> str:
         return f"<{self.name}>"
@@ -431,14 +431,18 @@ class Machine:
             world.after(world.latency(), self._arrive, operation, steps)
 
     def _put_next(self) -> None:
-        """Puts of two threads queue for one lock; a record that was overtaken is not put at all."""
+        """Puts of two threads queue for one lock; of a record that was overtaken only the news goes out."""
         while self._puts:
             put, steps = self._puts[0]
-            if put.member.beat > self._last_put:
-                self.world.after(self.world.latency(), self._arrive, put, steps)
+            if put.announce or self._newest is None or put.member.beat > self._newest.beat:
+                self.world.after(self.world.latency(), self._arrive, self._renewed(put), steps)
                 return
             del self._puts[0]
             self.world.after(0.0, self._deliver, steps)
+
+    def _renewed(self, put: Put) -> Put:
+        newest = self._newest
+        return put if newest is None or put.member.beat > newest.beat else put._replace(member=newest)
 
     def _arrive(self, operation: Any, steps: Steps) -> None:
         """Hand a request to the backend, or lose it on the way."""
@@ -485,6 +489,6 @@ class Machine:
         if self._puts and self._puts[0][1] is steps:
             put, _ = self._puts.pop(0)
             if error is None:
-                self._last_put = put.member.beat
+                self._newest = self._renewed(put).member
             self._put_next()
         self._resume(steps, value, error)

@@ -37,7 +37,9 @@ def decide(
         state = _note_departures(state, sight)
         active = state.active()
         if active:
-            full = len(active) >= state.settings.max_nodes
+            # Whoever is done keeps its seat: its leaving calls nobody in.
+            taken = len(active) + sum(reason == "done" for reason in state.gone.values())
+            full = taken >= state.settings.max_nodes
             return replace(state, waiting=0 if full else len(_asks(state, sight)))
         spent = _spend(state, state.roster)
         state = replace(

@@ -17,7 +17,7 @@ from rendezvous_core._errors import (
     RendezvousGracefulExitError,
     RendezvousStateError,
 )
-from rendezvous_core.protocol.decision import RankPolicy, Sight, close, decide, withdraw
+from rendezvous_core.protocol.decision import RankPolicy, Sight, close, decide
 from rendezvous_core.protocol.observation import Observer
 from rendezvous_core.protocol.operations import (
     List,
@@ -83,7 +83,6 @@ class Node:
         self._put_at = _NEVER
         self._news = False
         self._spare = False
-        self._quit_at = 0.0
         self._last_call_at = 0.0
         # Of the state as followers watch it: for how long it has stood still, how often it moved.
         self._still = 0.0
@@ -91,9 +90,8 @@ class Node:
         # Of this node's own term as coordinator.
         self._term: str | None = None
         self._observer = self._new_observer()
-        self._wrote_at = _NEVER
         self._passed = False
-        self._failed_terms = 0
+        self._failed = False
 
     # What the user wants
 
@@ -110,7 +108,7 @@ class Node:
         if intent == "cancel" and (self.outcome is not None or self._quits()):
             return
         self.member = replace(self.member, intent=intent)
-        self._news, self._quit_at = True, self.now
+        self._news = True
         self._settle()
 
     def put(self) -> Put:
@@ -172,14 +170,9 @@ class Node:
             yield from self._beat()
         if self.finished:
             return
-        watch = None
-        if self._leads():
-            watch = yield from self._coordinate()
-        elif self._may_take_over():
+        if self._may_take_over():
             yield from self._write(self._claim(self._known(), self._still), self._token)
-            return  # the first pass follows at once, whoever waits for it
-        elif self._quits() and self.now - self._quit_at >= self._timing.period:
-            yield from self._withdraw_alone()
+        watch = (yield from self._coordinate()) if self._leads() else None
         if self._stale or self.finished or self._news:
             return
         if watch is not None and self.now > began:
@@ -203,11 +196,9 @@ class Node:
         state, timing = self._known(), self._timing
         duties = [self._put_at + timing.period, self._read_due()]
         if self._leads():
-            duties += [self.now + timing.look, self._wrote_at + timing.period]
+            duties.append(self.now + timing.look)
             if state.last_call:
                 duties.append(self._last_call_at + timing.last_call)
-        if self._quits():
-            duties.append(self._quit_at + timing.period)
         return min(duties)
 
     def _read_due(self) -> float:
@@ -251,12 +242,10 @@ class Node:
         reply = yield Write(replace(state, serial=serial, nonce=self._new_id(), beat=beat), token)
         if reply is None:
             return
-        standing, token, written = reply
+        standing, token, _ = reply
         if self._is_older(standing):
             return
         self._see(standing, token)
-        if written:
-            self._wrote_at = self.now
 
     def _see(self, state: State, token: Token) -> None:
         if state.run != self._run:
@@ -273,9 +262,11 @@ class Node:
             self._still += min(self.now - self._read_at, 1.25 * self._timing.period)
         if former is None or former.last_call != state.last_call:
             self._last_call_at = self.now
+        if former is None:
+            self.member = replace(self.member, asked=state.serial)
         self.state, self._token, self._read_at, self._stale = state, token, self.now, False
         if led and not self._leads() and not self._passed:
-            self._failed_terms += 1
+            self._failed = True
         if state.term != self.member.term:
             # The echo proves to a new coordinator that this record is no dead node's.
             self.member = replace(self.member, term=state.term)
@@ -331,14 +322,6 @@ class Node:
         """Answer the present ask with an error; the node has no more business in the run."""
         self.outcome, self.finished = error, True
 
-    def _withdraw_alone(self) -> Steps:
-        """Withdraw by one's own write, since no coordinator has done it."""
-        state, me = self._known(), self.member
-        state = withdraw(state, me.node, me.ticket, me.intent)
-        if state.coordinator == me.node:
-            state = replace(state, coordinator=None)
-        yield from self._write(state, self._token)
-
     # The coordinator
 
     def _leads(self) -> bool:
@@ -351,17 +334,13 @@ class Node:
 
     def _patience(self) -> float:
         """For how long the state may stand still before this node takes over."""
-        return self._known().lease * (1 + self._failed_terms + self._mismatched())
+        return self._known().lease * (1 + self._failed + self._mismatched())
 
     def _may_take_over(self) -> bool:
         state = self._known()
-        if state.phase == "closed":
+        if state.phase == "closed" or self._leads():
             return False
-        if state.coordinator == self.member.node and not self._mismatched():
-            return True  # as an heir, even on the way out
-        if self._quits():
-            return False
-        if state.coordinator is None and not self._mismatched():
+        if state.coordinator in (None, self.member.node) and not self._mismatched():
             return True
         return self._still >= self._patience()
 
@@ -405,9 +384,9 @@ class Node:
             decided = _appoint_heir(decided, sight, self.member.node)
         elif len(decided.spent) > _MANY + 2 * len(listed):
             decided = self._prune(decided, listed)
-        if decided != state or now >= self._wrote_at + self._timing.period:
+        if decided != state or state.beat != self.member.beat:
             yield from self._write(decided, token)
-        self._passed, self._failed_terms = True, 0
+        self._passed, self._failed = True, False
         for node in sight.forgotten:
             yield Remove(node)
         return watch

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from rendezvous_core.protocol.decision import Sight
 from rendezvous_core.protocol.records import Member, Seat
 
-
 _FORGET = 10
 """After how many times its `dead_after` a silent node's record is of no more use."""
 
@@ -52,7 +51,7 @@ class Observer:
     def look(
         self, listed: Mapping[str, Member], participants: Iterable[Seat], term: str, asked: float, now: float
     ) -> Sight:
-        """Take in a listing of the members, asked for and answered when, and say who is fresh and who is dead."""
+        """Take in a listing, asked for and answered when, and say who is fresh and who is dead."""
         gap = 0.0 if self._asked is None else min(asked - self._asked, self._gap)
         self._asked = asked
         followed = listed.keys() | {seat.node for seat in participants}
