@@ -1,6 +1,7 @@
 """What `Store` builds on the methods that a store must bring."""
 
 from collections import Counter
+from functools import partial
 
 import pytest
 
@@ -67,13 +68,22 @@ def test_a_reader_that_times_out_takes_nothing_with_it(store: PlainStore, other:
         store.queue_pop("queue", block=False)
 
 
-def test_the_reader_that_loses_a_race_takes_the_next_item(store: PlainStore, other: PlainStore) -> None:
+@pytest.mark.parametrize("moment", ["before it looks", "before it claims"])
+def test_the_reader_that_loses_a_race_takes_the_next_item(
+    store: PlainStore, other: PlainStore, moment: str
+) -> None:
     taken: list[bytes] = []
     for item in (b"1", b"2"):
         other.queue_push("queue", item)
-    store.before("compare_set", "/1", lambda: taken.append(other.queue_pop("queue")))
+
+    def take() -> None:
+        taken.append(other.queue_pop("queue"))
+
+    claims = partial(store.before, "compare_set", "/head", take)
+    store.before("compare_set", "/1", take if moment == "before it looks" else claims)
     assert store.queue_pop("queue") == b"2"
     assert taken == [b"1"]
+    assert "wait" not in {method for method, _ in store.calls}
 
 
 def test_a_reader_whose_item_was_pushed_and_taken_before_it_waits_gets_the_next(

@@ -80,6 +80,16 @@ def test_a_blocked_call_counts_once(server: MemoryServer) -> None:
     assert server.operations["multi_get"] == 1
 
 
+def test_a_key_that_was_there_for_a_moment_has_ended_the_waits_for_it(server: MemoryServer) -> None:
+    store = MemoryStore(server)
+    waiting = [start(store.wait, ["key"]) for _ in range(8)]
+    eventually(lambda: server.operations["wait"] == 8, "all wait")
+    store.set("key", b"")
+    store.delete_key("key")
+    for each in waiting:
+        each.result(PATIENCE)
+
+
 def test_loss_wakes_those_who_wait_for_a_change(server: MemoryServer, backend: MemoryBackend) -> None:
     token = token_of(backend.set_state(b"state"))
     waiting = start(backend.wait_for_change, token, PATIENCE)
