@@ -115,16 +115,18 @@ class RedisRendezvousBackend(MembershipBackend):
         """See base class. Ends every wait that is under way, and closes the run's store too."""
         self._run.close()
 
-    def _watch(self, token: Token | None, listen: Command, timeout: float, link: Link) -> bool:
+    def _watch(
+        self, token: Token | None, listen: Command, timeout: float, link: Link, answer: float
+    ) -> bool:
         link.send(("HGET", self._keys.state, "token"), listen)
-        if link.read(ANSWER) != token:
+        if link.read(answer) != token:
             # Usually there are news as well. Else the state was lost, and nothing ends the listening.
             if link.has_reply(0.1):
-                link.read(ANSWER)
+                link.read(answer)
             else:
                 link.close()
             return True
-        return link.read(timeout + ANSWER) is not None
+        return link.read(timeout + answer) is not None
 
     def _checked(self, token: bytes | None, data: bytes | None) -> tuple[bytes, Token]:
         if data is None or not _TOKEN.fullmatch(token or b""):

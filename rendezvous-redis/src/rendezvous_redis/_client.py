@@ -9,12 +9,12 @@ from collections.abc import Callable, Sequence
 from secrets import token_hex
 from typing import Any, TypeVar
 
-from redis.exceptions import MovedError, NoScriptError, RedisError
+from redis.exceptions import MovedError, RedisError
 
 from rendezvous_core import RendezvousConnectionError
 from rendezvous_core._endpoint import Endpoint
 from rendezvous_redis._errors import explain, is_passing
-from rendezvous_redis._link import Address, Command, Link, exchange
+from rendezvous_redis._link import Address, Command, Link
 from rendezvous_redis._locate import locator_of
 from rendezvous_redis._scripts import Script
 from rendezvous_redis._target import Target
@@ -57,19 +57,12 @@ class Client:
 
     def call_all(self, *commands: Command, patience: float) -> list[Any]:
         """Perform several commands in order, not atomically, in one round trip."""
-        return self.run(lambda link: exchange(link, commands, ANSWER), patience)
+        return self.run(lambda link, answer: link.exchange(commands, answer), patience)
 
     def call_script(self, script: Script, keys: Sequence[str], *arguments: Any, patience: float) -> Any:
         """Perform ``script``. It may happen twice if a reply is lost."""
         rest = (len(keys), *keys, *arguments)
-
-        def perform(link: Link) -> Any:
-            try:
-                return exchange(link, [("EVALSHA", script.sha, *rest)], ANSWER)[0]
-            except NoScriptError:
-                return exchange(link, [("EVAL", script.source, *rest)], ANSWER)[0]
-
-        return self.run(perform, patience)
+        return self.run(lambda link, answer: link.run(script, rest, answer), patience)
 
     def call_once(self, script: Script, keys: Sequence[str], *arguments: Any, patience: float) -> bytes:
         """Perform ``script``, which happens once though a reply be lost; see `_scripts`."""
@@ -84,8 +77,11 @@ class Client:
             self._lanes.append((lane, number))
         return reply
 
-    def run(self, action: Callable[[Link], T], patience: float) -> T:
-        """Have ``action`` done with a connection, again with another one where the first fails."""
+    def run(self, action: Callable[[Link, float], T], patience: float) -> T:
+        """Have ``action`` done with a connection, again with another one where the first fails.
+
+        It is also given the time for which to wait for an answer.
+        """
         deadline = time.monotonic() + patience
         pause = 0.005
         while not self._closed.is_set():
@@ -109,12 +105,12 @@ class Client:
         for link in (*self._busy.values(), *self._idle):
             link.close()
 
-    def _attempt(self, action: Callable[[Link], T], deadline: float) -> T:
+    def _attempt(self, action: Callable[[Link, float], T], deadline: float) -> T:
         link = self._take(deadline)
         self._busy[id(link)] = link
         done = False
         try:
-            result = action(link)
+            result = action(link, _answer(deadline))
             done = True
         except (RedisError, OSError) as error:
             if isinstance(error, MovedError):
@@ -142,7 +138,7 @@ class Client:
                 return link
             link.close()
         address = self._address or self._locator.locate(deadline)
-        timeout = min(ANSWER, max(0.1, deadline - time.monotonic()))
+        timeout = _answer(deadline)
         self._address = None
         link = Link(self._target, address, timeout)
         try:
@@ -156,3 +152,8 @@ class Client:
     def _check_process(self) -> None:
         if os.getpid() != self._pid:
             self._begin()
+
+
+def _answer(deadline: float) -> float:
+    """Seconds to wait for an answer: a last attempt is not so short that it must fail."""
+    return min(ANSWER, max(1.0, deadline - time.monotonic()))

@@ -1,14 +1,15 @@
 """One connection to one server."""
 
 from collections.abc import Sequence
-from typing import Any, TypeAlias
+from typing import Any, NoReturn, TypeAlias
 
 from redis.backoff import NoBackoff
 from redis.connection import Connection, SSLConnection, UnixDomainSocketConnection
-from redis.exceptions import ResponseError, TimeoutError
+from redis.exceptions import ConnectionError, NoScriptError, ResponseError, TimeoutError
 from redis.retry import Retry
 
 from rendezvous_core._endpoint import Endpoint
+from rendezvous_redis._scripts import Script
 from rendezvous_redis._target import Credentials, Target
 
 Command: TypeAlias = tuple[Any, ...]
@@ -49,26 +50,22 @@ class Link:
                 "ssl_cert_reqs": "required",
                 "ssl_check_hostname": True,
             }
-        self._closed = False
+        self._known: set[str] = set()
         self._connection = kind(**arguments)
         self._connection.connect()
+        # By itself redis-py would connect again, unasked and to whoever answers now.
+        self._connection.connect = self._connection.connect_check_health = _refuse
 
     def send(self, *commands: Command) -> None:
         """Send all ``commands`` in one piece."""
         self._connection.send_packed_command(self._connection.pack_commands(commands))
 
-    def read(self, timeout: float) -> Any:
-        """Return the next reply; raises it if it is an error, which may end the connection."""
-        if not self.has_reply(timeout):
-            self.close()
-            raise TimeoutError(f"no reply within {timeout:.3g} s")
-        return self._connection.read_response()
-
-    def read_all(self, count: int, timeout: float) -> list[Any]:
-        """Return ``count`` replies; raises the first error among them once all are read."""
+    def exchange(self, commands: Sequence[Command], timeout: float) -> list[Any]:
+        """Send ``commands`` and return all replies; raises the first error once all have come."""
+        self.send(*commands)
         replies: list[Any] = []
         refusal: ResponseError | None = None
-        for _ in range(count):
+        for _ in commands:
             try:
                 replies.append(self.read(timeout))
             except ResponseError as error:
@@ -77,6 +74,26 @@ class Link:
             raise refusal
         return replies
 
+    def run(self, script: Script, arguments: Sequence[Any], timeout: float) -> Any:
+        """Have the server run ``script``; ``arguments`` are the number of keys, the keys and the rest."""
+        if script.sha in self._known:
+            try:
+                self.send(("EVALSHA", script.sha, *arguments))
+                return self.read(timeout)
+            except NoScriptError:
+                pass  # flushed
+        self.send(("EVAL", script.source, *arguments))
+        reply = self.read(timeout)
+        self._known.add(script.sha)
+        return reply
+
+    def read(self, timeout: float) -> Any:
+        """Return the next reply; raises it if it is an error, which may end the connection."""
+        if not self.has_reply(timeout):
+            self.close()
+            raise TimeoutError(f"no reply within {timeout:.3g} s")
+        return self._connection.read_response()
+
     def has_reply(self, timeout: float) -> bool:
         """Wait for a reply to arrive; raises where the server has closed the connection."""
         return bool(self._connection.can_read(timeout))
@@ -84,18 +101,14 @@ class Link:
     def is_idle(self) -> bool:
         """Whether the connection is open, and there is no reply that nobody has read."""
         try:
-            # Asked about a closed connection redis-py would open it again.
-            return not self._closed and not self.has_reply(0)
+            return not self.has_reply(0)
         except Exception:
             return False
 
     def close(self) -> None:
         """Close the connection; ends a read under way in another thread, which then raises anything."""
-        self._closed = True
         self._connection.disconnect()
 
 
-def exchange(link: Link, commands: Sequence[Command], timeout: float) -> list[Any]:
-    """Send ``commands`` and return all replies."""
-    link.send(*commands)
-    return link.read_all(len(commands), timeout)
+def _refuse(*_: object, **__: object) -> NoReturn:
+    raise ConnectionError("the connection was closed")

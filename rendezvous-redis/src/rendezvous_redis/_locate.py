@@ -8,7 +8,7 @@ from redis.exceptions import ConnectionError, RedisError, ResponseError
 
 from rendezvous_core._endpoint import Endpoint
 from rendezvous_redis._errors import NoMasterError, UnknownMasterError, code_of, is_passing
-from rendezvous_redis._link import Address, Command, Link, exchange
+from rendezvous_redis._link import Address, Command, Link
 from rendezvous_redis._target import Target
 
 
@@ -73,7 +73,7 @@ class _Sentinels:
 
     def admit(self, link: Link, timeout: float) -> None:
         """A Sentinel may still name a server that has just been, or is about to be, deposed."""
-        (role,) = exchange(link, [("ROLE",)], timeout)
+        (role,) = link.exchange([("ROLE",)], timeout)
         if role[0] != b"master":
             raise NoMasterError(f"{link.address} is a {role[0].decode()}, not yet or no longer the master")
 
@@ -115,7 +115,7 @@ def _ask(target: Target, host: Endpoint, command: Command, deadline: float, sent
         raise ConnectionError("no time left to ask")
     link = Link(target, host, min(timeout, _PATIENCE), sentinel)
     try:
-        return exchange(link, [command], min(timeout, _PATIENCE))[0]
+        return link.exchange([command], min(timeout, _PATIENCE))[0]
     finally:
         link.close()
 

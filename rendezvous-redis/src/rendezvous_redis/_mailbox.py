@@ -10,7 +10,6 @@ from functools import partial
 from secrets import token_hex
 
 from rendezvous_core import RendezvousConnectionError, RendezvousError
-from rendezvous_redis._client import ANSWER
 from rendezvous_redis._link import Link
 from rendezvous_redis._run import RedisRun
 from rendezvous_redis._scripts import AWAIT, FORGET
@@ -106,11 +105,11 @@ class Mailbox:
                 self._fail(error)
             raise
 
-    def _listen(self, patience: float, link: Link) -> set[str] | None:
+    def _listen(self, patience: float, link: Link, answer: float) -> set[str] | None:
         place = (f"{self._run.keys.waiters}:{self._id}", self._read_to)
         block = max(1, round(patience * 1000))
         link.send(("XREAD", "COUNT", 1000, "BLOCK", block, "STREAMS", *place))
-        mail = link.read(patience + ANSWER)
+        mail = link.read(patience + answer)
         if mail is None:
             return None
         ((_, entries),) = mail

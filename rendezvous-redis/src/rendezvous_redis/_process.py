@@ -14,9 +14,8 @@ _GUARD = """
 input=$(head -c "$1")
 shift
 exec 3<&0
-printf '%s' "$input" | "$@" 3<&- &
+printf '%s' "$input" | sh -c 'echo $$; exec "$@"' sh "$@" 3<&- &
 server=$!
-echo "$server"
 { read -r _ <&3; kill "$server"; } >/dev/null 2>&1 &
 guard=$!
 exec 3<&- </dev/null
