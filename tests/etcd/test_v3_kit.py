@@ -1,37 +1,21 @@
-"""The v3 backend and store pass the kit."""
+"""The v3 backend and store pass the kit on a single server."""
 
-import subprocess
 from collections.abc import Callable, Iterator
 from functools import partial
-from pathlib import Path
-from typing import ClassVar
 
 import pytest
 from pyetcd import etcdrpc as rpc
 
 from rendezvous_core.testing import MembershipSuite, Proxy, StoreSuite
 from rendezvous_etcd import Etcd3Client, Etcd3RendezvousBackend, Etcd3Store, EtcdServer
-
-
-class OnEtcd:
-    @pytest.fixture(scope="class")
-    def server(self, tmp_path_factory: pytest.TempPathFactory) -> Iterator[EtcdServer]:
-        server = EtcdServer(tmp_path_factory.mktemp("etcd"))
-        server.start(stderr=subprocess.DEVNULL)
-        yield server
-        server.stop()
-
-    @pytest.fixture
-    def link(self, server: EtcdServer) -> Iterator[Proxy]:
-        with Proxy(server.get_host(), server.get_port()) as proxy:
-            yield proxy
+from tests.etcd.servers import OnServer
 
 
 def connect(endpoint: str, run_id: str) -> Etcd3RendezvousBackend:
-    return Etcd3RendezvousBackend(Etcd3Client(endpoint, read_timeout=1.5), run_id)
+    return Etcd3RendezvousBackend(Etcd3Client(endpoint, read_timeout=1), run_id)
 
 
-class TestBackend(OnEtcd, MembershipSuite):
+class TestBackend(OnServer, MembershipSuite):
     @pytest.fixture
     def backend_factory(self, link: Proxy) -> Callable[[str], Etcd3RendezvousBackend]:
         return partial(connect, link.endpoint)
@@ -46,7 +30,7 @@ class TestBackend(OnEtcd, MembershipSuite):
         return corrupt
 
 
-class TestStore(OnEtcd, StoreSuite):
+class TestStore(OnServer, StoreSuite):
     @pytest.fixture
     def store_factory(self, link: Proxy) -> Iterator[Callable[[str], Etcd3Store]]:
         opened = []
@@ -59,3 +43,17 @@ class TestStore(OnEtcd, StoreSuite):
         yield open_store
         for backend in opened:
             backend.close()
+
+
+class TestStoreAlone(OnServer, StoreSuite):
+    @pytest.fixture
+    def store_factory(self, link: Proxy) -> Iterator[Callable[[str], Etcd3Store]]:
+        clients = []
+
+        def open_store(run_id: str) -> Etcd3Store:
+            clients.append(Etcd3Client(link.endpoint, read_timeout=1))
+            return Etcd3Store(clients[-1], f"/stores/{run_id}:")
+
+        yield open_store
+        for client in clients:
+            client.close()

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from rendezvous_etcd.server import EtcdServer
+    from rendezvous_etcd.v2.backend import EtcdRendezvousBackend
+    from rendezvous_etcd.v2.store import EtcdStore
     from rendezvous_etcd.v3.backend import Etcd3RendezvousBackend
     from rendezvous_etcd.v3.client import Etcd3Client
     from rendezvous_etcd.v3.store import Etcd3Store
@@ -16,10 +18,19 @@ _HOMES = {
     "Etcd3Client": "v3.client",
     "Etcd3RendezvousBackend": "v3.backend",
     "Etcd3Store": "v3.store",
+    "EtcdRendezvousBackend": "v2.backend",
     "EtcdServer": "server",
+    "EtcdStore": "v2.store",
 }
 
-__all__ = ["Etcd3Client", "Etcd3RendezvousBackend", "Etcd3Store", "EtcdServer"]
+__all__ = [
+    "Etcd3Client",
+    "Etcd3RendezvousBackend",
+    "Etcd3Store",
+    "EtcdRendezvousBackend",
+    "EtcdServer",
+    "EtcdStore",
+]
 
 
 def __getattr__(name: str) -> Any:

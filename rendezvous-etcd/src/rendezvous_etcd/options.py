@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 from rendezvous_core import RendezvousParameters
 from rendezvous_core._endpoint import Endpoint, parse_endpoints
@@ -10,6 +10,8 @@ from rendezvous_core._endpoint import Endpoint, parse_endpoints
 DEFAULT_PORT = 2379
 DEFAULT_PREFIX = "/rendezvous"
 DEFAULT_READ_TIMEOUT = 10.0
+DEFAULT_TTL = 2 * 60 * 60
+DEFAULT_MEMBER_TTL = 60
 
 
 @dataclass(frozen=True)
@@ -87,26 +89,46 @@ def read_connection(params: RendezvousParameters) -> Connection:
     )
 
 
-def read_ttl(params: RendezvousParameters, name: str, default: float) -> int:
-    """Read a time to live: whole seconds, at least one.
+def read_lifetimes(params: RendezvousParameters) -> tuple[int, int]:
+    """Read the options ``ttl`` and ``member_ttl``: for how many seconds a run, and a record, outlive their nodes.
 
     Raises:
-        ValueError: it is anything else.
+        ValueError: one of them is no number, or below one.
     """
-    seconds = params.get_as_int(name, None)
-    seconds = round(default) if seconds is None else seconds
-    if seconds < 1:
-        raise ValueError(f"The option {name} ({seconds}) must be at least one second.")
-    return seconds
+    interval = params.get_as_float("keep_alive_interval") or 5
+    attempts = params.get_as_int("keep_alive_max_attempt") or 3
+    # A record must not go while its node may count as alive.
+    least = max(DEFAULT_MEMBER_TTL, round(4 * interval * attempts))
+    lifetimes = params.get_as_int("ttl", DEFAULT_TTL), params.get_as_int("member_ttl", least)
+    for name, seconds in zip(("ttl", "member_ttl"), lifetimes, strict=True):
+        if seconds is not None:
+            check_lifetime(name, seconds)
+    return lifetimes[0] or DEFAULT_TTL, lifetimes[1] or least
+
+
+def check_lifetime(name: str, seconds: int | None) -> None:
+    """Refuse a time to live below one second; ``None`` stands for the default."""
+    if seconds is not None and seconds < 1:
+        raise ValueError(f"The {name} ({seconds}) must be at least one second.")
 
 
 def run_path(prefix: str | None, run_id: str) -> str:
-    """The path of a run below ``prefix``; no two run ids share one.
+    """The path of a run below ``prefix``, without a slash at its end; no two run ids share one.
 
     Raises:
         ValueError: the run id is empty.
     """
     if not run_id:
         raise ValueError("The run id must be a non-empty string.")
-    above = "/" + (DEFAULT_PREFIX if prefix is None else prefix).strip("/")
-    return f"{above.rstrip('/')}/{quote(run_id, safe='').replace('.', '%2E')}"
+    above = (DEFAULT_PREFIX if prefix is None else prefix).strip("/")
+    return f"/{above}/{path_segment(run_id)}" if above else f"/{path_segment(run_id)}"
+
+
+def path_segment(text: str) -> str:
+    """Turn any text into one segment of a path, like percent-encoding, which servers would undo."""
+    return quote(text, safe="").replace(".", "%2E").replace("%", "=")
+
+
+def segment_text(segment: str) -> str:
+    """Undo `path_segment`."""
+    return unquote(segment.replace("=", "%"))

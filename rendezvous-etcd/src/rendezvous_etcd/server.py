@@ -143,7 +143,10 @@ class EtcdServer:
             port, peer_port = self._port, self._peer_port
         if self._data_dir is None:
             self._temporary = Path(tempfile.mkdtemp(prefix="rendezvous-etcd-"))
-        with tempfile.TemporaryDirectory() as folder, socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as ready:
+        with (
+            tempfile.TemporaryDirectory() as folder,
+            socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as ready,
+        ):
             # How a service tells systemd that it is ready.
             ready.bind(f"{folder}/ready")
             self._process = subprocess.Popen(
@@ -209,7 +212,9 @@ def has_v2(binary: str) -> bool:
         RendezvousError: it is no etcd.
     """
     try:
-        told = subprocess.run([binary, "--version"], capture_output=True, text=True, check=True, timeout=60).stdout
+        told = subprocess.run(
+            [binary, "--version"], capture_output=True, text=True, check=True, timeout=60
+        ).stdout
     except (OSError, subprocess.SubprocessError) as error:
         raise RendezvousError(f"The etcd server {binary} cannot be run: {error}") from error
     version = re.search(r"etcd Version: (\d+)\.(\d+)", told)

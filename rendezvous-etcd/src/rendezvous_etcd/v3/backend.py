@@ -2,22 +2,31 @@
 
 import hashlib
 import secrets
+import threading
 import time
 import weakref
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from pyetcd import etcdrpc as rpc
 
 from rendezvous_core import Members, MembershipBackend, RendezvousConnectionError, RendezvousStateError, Token
-from rendezvous_etcd.options import run_path
+from rendezvous_etcd.options import DEFAULT_MEMBER_TTL, DEFAULT_TTL, check_lifetime, run_path
 from rendezvous_etcd.v3.client import Etcd3Client, get, holds, prefix_end, put, unchanged
 from rendezvous_etcd.v3.errors import LeaseNotFoundError
 from rendezvous_etcd.v3.lease import Lease
-from rendezvous_etcd.v3.watch import KeyRange, WatchEndedError, Watcher
+from rendezvous_etcd.v3.watch import KeyRange, Watch, WatchEndedError, Watcher
 
-DEFAULT_TTL = 2 * 60 * 60
-DEFAULT_MEMBER_TTL = 60
+_NONCE = 8
+
+
+class Sight(NamedTuple):
+    """When something was read."""
+
+    revision: int
+    """The revision of the cluster."""
+    watch: Watch | None
+    """The watch that tells of all that happened since, if there was one."""
 
 
 @dataclass(frozen=True)
@@ -26,8 +35,15 @@ class StateToken:
 
     nonce: bytes
     """Revisions may be issued again by a server that lost its data; this never is."""
-    revision: int = field(compare=False)
-    """The revision of the cluster at which the write was seen to stand."""
+    seen: Sight = field(compare=False)
+
+
+class MembersToken(NamedTuple):
+    """Stands for the announcements that a listing contains."""
+
+    nonce: bytes | None
+    """Of the latest one."""
+    seen: Sight
 
 
 class Etcd3RendezvousBackend(MembershipBackend):
@@ -62,9 +78,8 @@ class Etcd3RendezvousBackend(MembershipBackend):
         ttl: int | None = None,
         member_ttl: int | None = None,
     ) -> None:
-        for name, value in (("ttl", ttl), ("member_ttl", member_ttl)):
-            if value is not None and value < 1:
-                raise ValueError(f"The {name} ({value}) must be at least one second.")
+        check_lifetime("ttl", ttl)
+        check_lifetime("member_ttl", member_ttl)
         self._client = client
         self._path = f"{run_path(key_prefix, run_id)}/".encode()
         # Named so that one range holds state and token, another one token and wake.
@@ -72,6 +87,9 @@ class Etcd3RendezvousBackend(MembershipBackend):
         self._run_lease = Lease(client, _lease_id(self._path), ttl or DEFAULT_TTL)
         self._member_lease = Lease(client, secrets.randbits(62) + 1, member_ttl or DEFAULT_MEMBER_TTL)
         self._watcher = Watcher(client)
+        self._lock = threading.Lock()
+        self._watch: Watch | None = None
+        self._watches_bell = False
         self._put_at: dict[str, int] = {}
         # A backend that was dropped must not leave its thread and its connection behind.
         weakref.finalize(self, client.close).atexit = False
@@ -101,23 +119,29 @@ class Etcd3RendezvousBackend(MembershipBackend):
         """What all keys of the run start with."""
         return self._path
 
-    def keep(self) -> None:
-        """Keep the run's data, and this node's record, from expiring."""
-        self._member_lease.keep()
-        self._run_lease.keep()
+    def connect(self) -> None:
+        """Make ready for what is to come, so that it takes fewer steps; need not be called.
+
+        Raises:
+            RendezvousConnectionError: the cluster cannot be reached, or refuses this user.
+        """
+        self._keep()
+        self._watch_run(with_announcements=False).wait_until_begun(self._client.connection.read_timeout)
 
     def get_state(self) -> tuple[bytes, Token] | None:
         """See base class."""
-        return self._read()[0]
+        return self._read()
 
     def set_state(self, state: bytes, token: Token | None = None) -> tuple[bytes, Token, bool] | None:
         """See base class. A write of which only the reply was lost is recognised as done."""
         if not isinstance(token, StateToken | None):
             found = self.get_state()
             return found and (*found, False)
-        nonce, lease = secrets.token_bytes(12), self._run_lease.id
+        nonce, lease, watch = secrets.token_bytes(_NONCE), self._run_lease.id, self._live_watch
         compare = (
-            [unchanged(self._state, 0), unchanged(self._token, 0)] if token is None else [holds(self._token, token.nonce)]
+            [unchanged(self._state, 0), unchanged(self._token, 0)]
+            if token is None
+            else [holds(self._token, token.nonce)]
         )
         answer = self._transact(
             rpc.TxnRequest(
@@ -127,18 +151,20 @@ class Etcd3RendezvousBackend(MembershipBackend):
             )
         )
         if answer.succeeded:
-            return state, StateToken(nonce, answer.header.revision), True
-        standing = self._register(answer.responses[0].response_range.kvs, answer.header.revision)
+            return state, StateToken(nonce, Sight(answer.header.revision, watch)), True
+        standing = self._register(
+            answer.responses[0].response_range.kvs, Sight(answer.header.revision, watch)
+        )
         return standing and (*standing, standing[1].nonce == nonce)
 
     def put_member(self, node: str, record: bytes, *, announce: bool) -> None:
         """See base class. A put that arrives late, after a newer one, has no effect."""
-        self.keep()
+        self._keep()
         key = self._member(node)
-        value = secrets.token_bytes(4) + record
+        value = secrets.token_bytes(_NONCE) + record
         writes = [put(key, value, self._member_lease.id)]
         if announce:
-            writes.append(put(self._wake, b"", self._run_lease.id))
+            writes.append(put(self._wake, value[:_NONCE], self._run_lease.id))
         while True:
             answer = self._transact(
                 rpc.TxnRequest(
@@ -159,54 +185,90 @@ class Etcd3RendezvousBackend(MembershipBackend):
 
     def members(self) -> Members:
         """See base class."""
-        start = self._member("")
-        answer = self._client.call("Range", rpc.RangeRequest(key=start, range_end=prefix_end(start)))
-        records = {each.key[len(start) :].decode(): each.value[4:] for each in answer.kvs}
-        return Members(records, answer.header.revision)
+        start, watch = self._member(""), self._live_watch
+        answer = self._client.call(
+            "Txn", rpc.TxnRequest(success=[get(start, prefix_end(start)), get(self._wake)])
+        )
+        listed, bell = (each.response_range.kvs for each in answer.responses)
+        records = {each.key[len(start) :].decode(): each.value[_NONCE:] for each in listed}
+        nonce = bell[0].value if bell else None
+        return Members(records, MembersToken(nonce, Sight(answer.header.revision, watch)))
 
     def wait_for_change(self, token: Token | None, timeout: float, members: Token | None = None) -> bool:
-        """See base class."""
+        """See base class. Looks at the server only where its watch may have missed something."""
         deadline = time.monotonic() + timeout
-        if isinstance(token, StateToken):
-            revision = token.revision
-        else:
-            found, revision = self._read()
-            if (found and found[1]) != token:
-                return True
-        since = {self._token: revision}
-        if members is not None:
-            since[self._wake] = members
-        watched = KeyRange(self._token, self._wake + b"\0" if members is not None else b"")
-        with self._watcher.watch([watched], min(since.values())) as watch:
-            try:
-                while events := watch.next(deadline - time.monotonic()):
-                    if any(each.key in since and each.revision > since[each.key] for each in events):
-                        return True
-            except WatchEndedError as error:
-                if not error.begun:
-                    raise
-                return True
-        return False
+        watch = self._watch_run(members is not None)
+        watch.wait_until_begun(timeout)
+        since = self._since(watch, token, members)
+        if since is None:
+            return True
+        try:
+            return watch.wait(
+                lambda: any(watch.changes.get(key, 0) > revision for key, revision in since.items()),
+                deadline - time.monotonic(),
+            )
+        except WatchEndedError:
+            return True
 
     def close(self) -> None:
         """See base class. Ends every wait that is under way."""
         self._client.close()
 
-    def _read(self) -> tuple[tuple[bytes, StateToken] | None, int]:
+    def _read(self) -> tuple[bytes, StateToken] | None:
+        watch = self._live_watch
         answer = self._client.call("Range", rpc.RangeRequest(key=self._state, range_end=self._token + b"\0"))
-        return self._register(answer.kvs, answer.header.revision), answer.header.revision
+        return self._register(answer.kvs, Sight(answer.header.revision, watch))
 
-    def _register(self, found: Any, revision: int) -> tuple[bytes, StateToken] | None:
+    def _register(self, found: Any, seen: Sight) -> tuple[bytes, StateToken] | None:
         values = {each.key: each.value for each in found}
         if not values:
             return None
         try:
-            return values[self._state], StateToken(values[self._token], revision)
+            return values[self._state], StateToken(values[self._token], seen)
         except KeyError as error:
             raise RendezvousStateError(
                 f"etcd holds only a part of the state: the key {error} is missing. Delete the keys that start "
                 f"with {self._path.decode()}, or choose another run id."
             ) from None
+
+    def _watch_run(self, with_announcements: bool) -> Watch:
+        """The watch of the state, and where asked also of announcements, which come far more often."""
+        with self._lock:
+            if (
+                self._watch is None
+                or self._watch.has_ended
+                or (with_announcements and not self._watches_bell)
+            ):
+                if self._watch is not None:
+                    self._watcher.close(self._watch)
+                watched = KeyRange(self._token, self._wake + b"\0" if with_announcements else b"")
+                self._watch, self._watches_bell = self._watcher.open(watched), with_announcements
+            return self._watch
+
+    @property
+    def _live_watch(self) -> Watch | None:
+        watch = self._watch
+        return watch if watch is not None and watch.begun else None
+
+    def _since(self, watch: Watch, token: Token | None, members: Token | None) -> dict[bytes, int] | None:
+        """The revisions after which a change counts, by key; ``None`` where there was a change already."""
+        if not isinstance(token, StateToken | None) or not isinstance(members, MembersToken | None):
+            return None
+        if (
+            token is not None
+            and token.seen.watch is watch
+            and (members is None or members.seen.watch is watch)
+        ):
+            since = {self._token: token.seen.revision}
+            return since if members is None else {**since, self._wake: members.seen.revision}
+        answer = self._client.call("Range", rpc.RangeRequest(key=self._token, range_end=self._wake + b"\0"))
+        present = {each.key: each.value for each in answer.kvs}
+        expected = {self._token: token and token.nonce}
+        if members is not None:
+            expected[self._wake] = members.nonce
+        if any(present.get(key) != nonce for key, nonce in expected.items()):
+            return None
+        return dict.fromkeys(expected, answer.header.revision)
 
     def _transact(self, request: rpc.TxnRequest) -> Any:
         for _ in range(3):
@@ -218,6 +280,11 @@ class Etcd3RendezvousBackend(MembershipBackend):
         raise RendezvousConnectionError(
             f"The leases of this node end as soon as they are granted by etcd at {self._client.connection}."
         )
+
+    def _keep(self) -> None:
+        """Keep the run's data, and this node's record, from expiring."""
+        self._member_lease.keep()
+        self._run_lease.keep()
 
     def _member(self, node: str) -> bytes:
         return self._path + b"members/" + node.encode()

@@ -55,7 +55,9 @@ def explain(error: grpc.RpcError, connection: Connection) -> RendezvousError:
     elif "user name is empty" in details:
         text = "wants to know who asks: give the options user and password"
     elif "permission denied" in details:
-        text = f"does not let the user {connection.user!r} do this: grant it readwrite on the prefix of the keys"
+        text = (
+            f"does not let the user {connection.user!r} do this: grant it readwrite on the prefix of the keys"
+        )
     elif code is grpc.StatusCode.UNIMPLEMENTED:
         text = "does not speak the v3 API; is it an etcd of version 3.4 or later?"
     elif "WRONG_VERSION_NUMBER" in details or "wrong version number" in details:

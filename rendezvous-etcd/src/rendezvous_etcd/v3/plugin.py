@@ -1,8 +1,8 @@
 """What the entry point ``etcd-v3`` offers to the registry."""
 
 from rendezvous_core import RendezvousBackend, RendezvousParameters, hookimpl
-from rendezvous_etcd.options import read_connection, read_ttl
-from rendezvous_etcd.v3.backend import DEFAULT_MEMBER_TTL, DEFAULT_TTL, Etcd3RendezvousBackend
+from rendezvous_etcd.options import read_connection, read_lifetimes
+from rendezvous_etcd.v3.backend import Etcd3RendezvousBackend
 from rendezvous_etcd.v3.client import Etcd3Client
 from rendezvous_etcd.v3.store import Etcd3Store
 
@@ -20,13 +20,11 @@ def rendezvous_backend(params: RendezvousParameters) -> Etcd3RendezvousBackend:
         ValueError: an option or the endpoint is wrong.
         RendezvousConnectionError: the cluster cannot be reached, or refuses this user.
     """
-    dead_after = (params.get_as_float("keep_alive_interval") or 5) * (params.get_as_int("keep_alive_max_attempt") or 3)
-    ttl = read_ttl(params, "ttl", DEFAULT_TTL)
-    member_ttl = read_ttl(params, "member_ttl", max(DEFAULT_MEMBER_TTL, 4 * dead_after))
+    ttl, member_ttl = read_lifetimes(params)
     client = Etcd3Client.from_connection(read_connection(params))
     try:
         backend = Etcd3RendezvousBackend(client, params.run_id, params.get("key_prefix"), ttl, member_ttl)
-        backend.keep()
+        backend.connect()
     except BaseException:
         client.close()
         raise

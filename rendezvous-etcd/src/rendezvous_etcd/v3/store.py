@@ -3,8 +3,7 @@
 import itertools
 import random
 import time
-from collections.abc import Callable, Iterable, Iterator, MutableSet, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator, Sequence, Set
 from dataclasses import dataclass
 from secrets import randbits, token_bytes, token_hex
 from typing import Any, TypeVar
@@ -22,6 +21,7 @@ from rendezvous_etcd.v3.watch import KeyRange, WatchEndedError, Watcher
 T = TypeVar("T")
 
 _RECEIPT_TTL = 600
+_PAUSE = 0.01
 _BATCH = 100
 """How many keys one transaction touches at most; etcd's default limit is 128 operations."""
 
@@ -87,22 +87,24 @@ class Etcd3Store(Store):
 
     def multi_get(self, keys: Sequence[str]) -> list[bytes]:
         """See base class."""
-        deadline = time.monotonic() + self._limit(None)
+        limit = self._limit(None)
+        deadline = time.monotonic() + limit
         while True:
-            found, _ = self._look(keys)
-            if all(key in found for key in keys):
+            found = self._look(keys)
+            if missing := set(keys) - found.keys():
+                self._await(missing, keys, limit, deadline)
+            else:
                 return [found[key] for key in keys]
-            self._wait(keys, self._limit(None), deadline)
 
     def wait(self, keys: Sequence[str], timeout: Timeout | None = None) -> None:
         """See base class. Each key has to appear; that it stays until the others come is not asked."""
         limit = self._limit(timeout)
-        self._wait(keys, limit, time.monotonic() + limit)
+        deadline = time.monotonic() + limit
+        self._await(self._missing(keys), keys, limit, deadline)
 
     def check(self, keys: Sequence[str]) -> bool:
         """See base class."""
-        found, _ = self._look(keys, keys_only=True)
-        return all(key in found for key in keys)
+        return not self._missing(keys)
 
     def add(self, key: str, amount: int) -> int:
         """See base class."""
@@ -168,37 +170,39 @@ class Etcd3Store(Store):
 
     # Reading
 
-    def _look(self, keys: Iterable[str], keys_only: bool = False) -> tuple[dict[str, bytes], int]:
-        """Return what is there of ``keys``, and a revision at which that was so."""
-        names = list(dict.fromkeys(keys))
+    def _look(self, keys: Iterable[str], keys_only: bool = False) -> dict[str, bytes]:
         found: dict[str, bytes] = {}
-        revision = 0
-        for batch in _batches(names):
+        for batch in _batches(list(dict.fromkeys(keys))):
             reads = [rpc.RangeRequest(key=self._key(key), keys_only=keys_only) for key in batch]
             request = rpc.TxnRequest(success=[rpc.RequestOp(request_range=read) for read in reads])
-            answer = self._client.call("Txn", request)
-            revision = revision or answer.header.revision
-            for key, each in zip(batch, answer.responses, strict=True):
-                for kv in each.response_range.kvs:
-                    found[key] = kv.value
-        return found, revision
+            answers = self._client.call("Txn", request).responses
+            found |= {
+                key: answer.response_range.kvs[0].value
+                for key, answer in zip(batch, answers, strict=True)
+                if answer.response_range.kvs
+            }
+        return found
 
-    def _wait(self, keys: Sequence[str], limit: float, deadline: float) -> None:
-        awaited = set(keys)
-        while awaited:
-            found, revision = self._look(awaited, keys_only=True)
-            awaited -= found.keys()
-            if awaited and time.monotonic() >= deadline:
-                raise keys_timeout(limit, awaited, set(keys) - awaited)
-            with suppress(WatchEndedError):
-                self._watch(awaited, revision, deadline)
+    def _missing(self, keys: Iterable[str]) -> Set[str]:
+        return set(keys) - self._look(keys, keys_only=True).keys()
 
-    def _watch(self, awaited: MutableSet[str], revision: int, deadline: float) -> None:
-        """Take out of ``awaited`` what is written after ``revision``; end when nothing is left of it, or no time."""
-        ranges = [KeyRange(self._key(key)) for key in awaited]
-        with self._watcher.watch(ranges, revision) as watch:
-            while awaited and (events := watch.next(deadline - time.monotonic())):
-                awaited -= {each.key[len(self._start) :].decode() for each in events if each.value is not None}
+    def _await(self, missing: Set[str], keys: Sequence[str], limit: float, deadline: float) -> None:
+        """Block until each of ``missing``, a part of ``keys``, has been there."""
+        while missing:
+            left = deadline - time.monotonic()
+            if left <= 0:
+                raise keys_timeout(limit, missing, set(keys) - missing)
+            watch = self._watcher.open(*(KeyRange(self._key(key)) for key in missing))
+            try:
+                if watch.wait_until_begun(left):
+                    missing = self._missing(missing)
+                    awaited = {self._key(key) for key in missing}
+                    watch.wait(lambda: awaited <= watch.puts.keys(), deadline - time.monotonic())
+            except WatchEndedError:
+                self._client.rest(_PAUSE)
+            finally:
+                self._watcher.close(watch)
+            missing = {key for key in missing if self._key(key) not in watch.puts}
 
     # Writing
 
@@ -218,7 +222,9 @@ class Etcd3Store(Store):
                 return
             else:
                 found = self._client.call("Range", rpc.RangeRequest(key=name)).kvs
-            revision, present, known = (found[0].mod_revision, found[0].value, True) if found else (0, None, True)
+            revision, present, known = (
+                (found[0].mod_revision, found[0].value, True) if found else (0, None, True)
+            )
             if attempt > 1:  # writers that meet again and again
                 self._client.rest(random.uniform(0, min(0.0005 * 2**attempt, 0.05)))
 
@@ -229,7 +235,9 @@ class Etcd3Store(Store):
         reads: Sequence[rpc.RequestOp] = (),
     ) -> Sequence[Any] | None:
         """Write exactly once if ``compare`` holds; otherwise return the answers to ``reads``."""
-        receipt = self._receipts.pop() if self._receipts else _Receipt(self._receipt_start + token_hex(8).encode())
+        receipt = (
+            self._receipts.pop() if self._receipts else _Receipt(self._receipt_start + token_hex(8).encode())
+        )
         nonce = token_bytes(8)
         while True:
             answer = self._transact(

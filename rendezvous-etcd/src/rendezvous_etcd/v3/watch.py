@@ -1,10 +1,14 @@
-"""Watches: many at a time over one stream, each from a revision that its owner has seen."""
+"""Watches: many at a time over one stream.
+
+A watch tells of what happens from its begin on, so whoever waits watches first and looks then. To
+watch from a past revision instead would need no look, but etcd lets such watches catch up only
+every 100 ms.
+"""
 
 import queue
 import threading
 from collections import deque
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import grpc
@@ -12,15 +16,6 @@ from pyetcd import etcdrpc as rpc
 
 from rendezvous_core import RendezvousConnectionError
 from rendezvous_etcd.v3.client import Channel, Etcd3Client, metadata
-
-
-class Event(NamedTuple):
-    """A key was written or deleted."""
-
-    key: bytes
-    value: bytes | None
-    """``None``: deleted."""
-    revision: int
 
 
 class KeyRange(NamedTuple):
@@ -31,9 +26,7 @@ class KeyRange(NamedTuple):
 
 
 class WatchEndedError(RendezvousConnectionError):
-    """The watch is over: read again, then watch from there.
-
-    The stream broke, or the events since the revision are not to be had any more.
+    """The watch is over: the stream broke, or the server could not keep up. Watch again, and look.
 
     Attributes:
         begun: whether the server had taken the watch on.
@@ -45,42 +38,62 @@ class WatchEndedError(RendezvousConnectionError):
 
 
 class Watch:
-    """Tells what happened to some keys after a revision. Used by one thread."""
+    """What has happened to some keys since the watch began. May be waited for by several threads."""
 
-    def __init__(self, ranges: Iterable[KeyRange], revision: int) -> None:
-        self.ranges = list(ranges)
-        self.revision = revision
+    def __init__(self, ranges: list[KeyRange]) -> None:
+        self.ranges = ranges
+        self.puts: dict[bytes, int] = {}
+        """The keys that were written, each with the revision of the last time."""
+        self.changes: dict[bytes, int] = {}
+        """The same for all that were written or deleted."""
         self.begun = False
-        self._inbox: queue.SimpleQueue[list[Event] | WatchEndedError] = queue.SimpleQueue()
+        self._to_begin = len(ranges)
+        self._ended: str | None = None
+        self._news = threading.Condition()
 
-    def next(self, timeout: float) -> list[Event]:
-        """Return what happened, in order, or nothing when ``timeout`` seconds have passed.
+    @property
+    def has_ended(self) -> bool:
+        """Whether it tells of nothing new any more."""
+        return self._ended is not None
+
+    def wait(self, condition: Callable[[], bool], timeout: float) -> bool:
+        """Block until ``condition`` of this watch holds, at most ``timeout`` seconds; tell whether it does.
 
         Raises:
-            WatchEndedError: there is nothing more to come.
+            WatchEndedError: the watch will not tell of it any more.
         """
-        try:
-            found = self._inbox.get(timeout=max(0.0, timeout))
-        except queue.Empty:
-            return []
-        if isinstance(found, WatchEndedError):
-            raise found
-        return found
+        with self._news:
+            self._news.wait_for(lambda: self._ended is not None or condition(), max(0.0, timeout))
+            if condition():
+                return True
+            if self._ended is not None:
+                raise WatchEndedError(self._ended, self.begun)
+            return False
 
-    def deliver(self, events: list[Event]) -> None:
-        """Called by the stream."""
-        if events:
-            self._inbox.put(events)
+    def wait_until_begun(self, timeout: float) -> bool:
+        """Block until the server has taken the watch on; see `wait`."""
+        return self.wait(lambda: self.begun, timeout)
 
-    def begin(self, revision: int) -> None:
-        """Called by the stream when the server, which is at ``revision``, has taken the watch on."""
-        self.begun = True
-        if revision < self.revision:
-            self.fail("the server has lost data")
+    # Called by the stream
 
-    def fail(self, reason: str) -> None:
-        """Called by the stream."""
-        self._inbox.put(WatchEndedError(reason, self.begun))
+    def begin(self) -> None:
+        with self._news:
+            self._to_begin -= 1
+            self.begun = self._to_begin == 0
+            self._news.notify_all()
+
+    def deliver(self, events: Any) -> None:
+        with self._news:
+            for event in events:
+                self.changes[event.kv.key] = event.kv.mod_revision
+                if not event.type:
+                    self.puts[event.kv.key] = event.kv.mod_revision
+            self._news.notify_all()
+
+    def end(self, reason: str) -> None:
+        with self._news:
+            self._ended = self._ended or reason
+            self._news.notify_all()
 
 
 class Watcher:
@@ -91,30 +104,28 @@ class Watcher:
         self._lock = threading.Lock()
         self._stream: _Stream | None = None
 
-    @contextmanager
-    def watch(self, ranges: Iterable[KeyRange], revision: int) -> Iterator[Watch]:
-        """Watch ``ranges`` for what happens after ``revision``.
+    def open(self, *ranges: KeyRange) -> Watch:
+        """Ask the server to watch ``ranges``; close the watch when it is not needed any more.
 
         Raises:
             RendezvousConnectionError: the client was closed.
         """
-        watch = Watch(ranges, revision)
-        stream = self._open()
-        stream.create(watch)
-        try:
-            yield watch
-        finally:
-            stream.cancel(watch)
-
-    def _open(self) -> "_Stream":
         channel, token = self._client.channel(), self._client.token
+        watch = Watch(list(ranges))
         with self._lock:
-            stream = self._stream
-            if stream is None or not stream.serves(channel, token):
-                if stream is not None and stream.is_open:
-                    stream.end()
-                stream = self._stream = _Stream(self._client, channel, token)
-            return stream
+            if self._stream is None or not self._stream.serves(channel, token):
+                if self._stream is not None:
+                    self._stream.stop()
+                self._stream = _Stream(self._client, channel, token)
+            self._stream.create(watch)
+        return watch
+
+    def close(self, watch: Watch) -> None:
+        """End ``watch``; who waits for it is told so."""
+        with self._lock:
+            if self._stream is not None:
+                self._stream.cancel(watch)
+        watch.end("it was closed")
 
 
 class _Stream:
@@ -124,10 +135,10 @@ class _Stream:
         self._client, self._channel, self._token = client, channel, token
         self._lock = threading.Lock()
         self._requests: queue.SimpleQueue[Any] = queue.SimpleQueue()
-        # The server answers requests for watches in their order, with the ids that it has chosen.
+        # The server answers requests for watches in their order, with ids that it chooses.
         self._pending: deque[Watch] = deque()
         self._watches: dict[int, Watch] = {}
-        self._parts: dict[Watch, int] = {}
+        self._open: set[Watch] = set()
         self._failure: str | None = None
         self._unwanted = False
         try:
@@ -140,39 +151,31 @@ class _Stream:
             return
         threading.Thread(target=self._read, name="rendezvous-etcd-watch", daemon=True).start()
 
-    @property
-    def is_open(self) -> bool:
-        return self._failure is None
-
     def serves(self, channel: Channel, token: str) -> bool:
-        return self.is_open and self._channel is channel and self._token == token
+        return self._failure is None and self._channel is channel and self._token == token
 
     def create(self, watch: Watch) -> None:
         with self._lock:
             if self._failure is not None:
-                watch.fail(self._failure)
+                watch.end(self._failure)
                 return
-            self._parts[watch] = len(watch.ranges)
+            self._open.add(watch)
             for each in watch.ranges:
                 self._pending.append(watch)
-                self._requests.put(
-                    rpc.WatchRequest(
-                        create_request=rpc.WatchCreateRequest(
-                            key=each.key, range_end=each.end, start_revision=watch.revision + 1
-                        )
-                    )
-                )
+                request = rpc.WatchCreateRequest(key=each.key, range_end=each.end)
+                self._requests.put(rpc.WatchRequest(create_request=request))
 
     def cancel(self, watch: Watch) -> None:
         with self._lock:
-            self._parts.pop(watch, None)
+            self._open.discard(watch)
             for watch_id in [each for each, owner in self._watches.items() if owner is watch]:
                 self._cancel(watch_id)
 
-    def end(self) -> None:
-        self._unwanted = True
-        self._requests.put(None)
-        self._responses.cancel()
+    def stop(self) -> None:
+        with self._lock:
+            if self._failure is None:
+                self._unwanted = True
+                self._responses.cancel()
 
     def _cancel(self, watch_id: int) -> None:
         self._watches.pop(watch_id, None)
@@ -189,36 +192,28 @@ class _Stream:
             with self._lock:
                 self._failure = reason
                 self._requests.put(None)
-                watches, self._parts = list(self._parts), {}
-            if not self._unwanted:  # other calls need not find out on their own that the member is of no use
+                watches, self._open = self._open, set()
+            if not self._unwanted:  # others need not find out on their own that this member is of no use
                 self._client.leave(self._channel)
             for watch in watches:
-                watch.fail(reason)
+                watch.end(reason)
 
     def _handle(self, response: Any) -> None:
         with self._lock:
             if response.created:
                 watch = self._pending.popleft()
                 if response.canceled:
-                    if watch in self._parts:
-                        watch.fail(response.cancel_reason or "refused")
-                elif watch in self._parts:
+                    watch.end(response.cancel_reason or "the server has refused it")
+                elif watch in self._open:
                     self._watches[response.watch_id] = watch
-                    watch.begin(response.header.revision)
+                    watch.begin()
                 else:
                     self._cancel(response.watch_id)
                 return
             owner = self._watches.get(response.watch_id)
-            if owner is None:
-                return
             if response.canceled:
-                del self._watches[response.watch_id]
-                compacted = f"all before revision {response.compact_revision} was compacted"
-                owner.fail(compacted if response.compact_revision else response.cancel_reason)
-                return
-        owner.deliver(
-            [
-                Event(each.kv.key, None if each.type else each.kv.value, each.kv.mod_revision)
-                for each in response.events
-            ]
-        )
+                self._watches.pop(response.watch_id, None)
+        if owner is not None and response.canceled:
+            owner.end(response.cancel_reason or f"revision {response.compact_revision} was compacted")
+        elif owner is not None:
+            owner.deliver(response.events)

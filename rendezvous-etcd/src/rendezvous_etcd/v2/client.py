@@ -1,0 +1,216 @@
+"""Calls of python-etcd with a deadline, several members, and rendezvous errors."""
+
+import http.client
+import os
+import threading
+import time
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+import etcd
+import urllib3.exceptions
+
+from rendezvous_core import RendezvousConnectionError, RendezvousError, RendezvousStateError
+from rendezvous_etcd.options import Connection
+
+T = TypeVar("T")
+
+ANSWERS = (
+    etcd.EtcdKeyNotFound,
+    etcd.EtcdCompareFailed,
+    etcd.EtcdAlreadyExist,
+    etcd.EtcdWatchTimedOut,
+    etcd.EtcdEventIndexCleared,
+)
+"""What python-etcd raises although nothing has failed."""
+
+_FAILURES = (etcd.EtcdException, urllib3.exceptions.HTTPError, http.client.HTTPException, OSError)
+_UNSENT = (urllib3.exceptions.NewConnectionError, urllib3.exceptions.ConnectTimeoutError)
+_POOL = 64
+_LEAST_ATTEMPT = 0.25
+_FIRST_PAUSE, _LAST_PAUSE = 0.01, 0.5
+_NO_TIMEOUT = 60.0
+
+
+class UncertainError(RendezvousConnectionError):
+    """The answer to a write is missing: it may have been carried out."""
+
+
+class EtcdCalls:
+    """Makes calls through one or several python-etcd clients, of which each knows one member.
+
+    python-etcd repeats requests whose answer it did not get, and lets the caller believe that they
+    were made once; that is turned off in the clients given here.
+    """
+
+    def __init__(self, clients: Sequence[etcd.Client], patience: float) -> None:
+        self._clients = list(clients)
+        self._turn = 0
+        self._patience = patience
+        self._closed = threading.Event()
+        self._pid = os.getpid()
+        for client in self._clients:
+            client.http.connection_pool_kw["retries"] = False
+            client._allow_reconnect = False
+
+    @classmethod
+    def of(cls, client: etcd.Client) -> "EtcdCalls":
+        """Make calls through a client that somebody else has created."""
+        return cls([client], float(client.read_timeout or _NO_TIMEOUT))
+
+    @classmethod
+    def from_connection(cls, connection: Connection) -> "EtcdCalls":
+        """Create the clients that ``connection`` calls for. Nothing is sent yet."""
+        attempt = max(_LEAST_ATTEMPT, connection.read_timeout / (len(connection.endpoints) + 1))
+        certificate = connection.ssl_cert
+        clients = [
+            etcd.Client(
+                f"[{host}]" if ":" in host else host,
+                port,
+                read_timeout=attempt,
+                protocol="https" if connection.secure else "http",
+                cert=(certificate, connection.ssl_cert_key) if connection.ssl_cert_key else certificate,
+                ca_cert=connection.ca_cert,
+                username=connection.user,
+                password=connection.password,
+                per_host_pool_size=_POOL,
+            )
+            for host, port in connection.endpoints
+        ]
+        return cls(clients, connection.read_timeout)
+
+    @property
+    def client(self) -> etcd.Client:
+        """The client of the member that is in use."""
+        return self._clients[self._turn % len(self._clients)]
+
+    def read(self, key: str, **options: Any) -> Any:
+        """Read a key or a directory, as it stands in the cluster and not only on one member.
+
+        Raises:
+            etcd.EtcdKeyNotFound: there is none.
+            RendezvousConnectionError: no member answered in time, or the request was refused.
+            RendezvousStateError: the path holds something of another kind.
+        """
+        return self._call(lambda client: client.read(key, quorum=True, **options), safe=True)
+
+    def write(self, key: str, value: str | None, *, safe: bool = False, **options: Any) -> Any:
+        """Write a key or a directory; ``safe`` to do it again when in doubt. Raises as `read`, and:
+
+        Raises:
+            etcd.EtcdCompareFailed: a condition does not hold.
+            etcd.EtcdAlreadyExist: the key must not exist, but does.
+            UncertainError: it may have been carried out.
+        """
+        return self._call(lambda client: client.write(key, value, **options), safe)
+
+    def delete(self, key: str, *, safe: bool = False, **options: Any) -> Any:
+        """Delete a key or a directory; see `write`."""
+        return self._call(lambda client: client.delete(key, **options), safe)
+
+    def watch(self, key: str, after: int, timeout: float, recursive: bool = False) -> Any:
+        """Wait for the next event after the index ``after``; makes one attempt.
+
+        Raises:
+            etcd.EtcdWatchTimedOut: nothing has happened.
+            etcd.EtcdEventIndexCleared: too much has happened; read instead.
+            RendezvousConnectionError: the connection was lost.
+        """
+        client = self._live()
+        try:
+            return client.watch(key, index=after + 1, timeout=max(timeout, 0.001), recursive=recursive)
+        except ANSWERS:
+            raise
+        except _FAILURES as error:
+            self._leave(client)
+            raise self._explain(error, client) from error
+
+    def rest(self, seconds: float) -> None:
+        """Do nothing for a time, or until `close`."""
+        self._closed.wait(seconds)
+
+    def close(self) -> None:
+        """Make no more calls; idle connections are closed. May be called twice."""
+        self._closed.set()
+        if os.getpid() == self._pid:
+            for client in self._clients:
+                client.http.clear()
+
+    def _call(self, function: Callable[[etcd.Client], T], safe: bool) -> T:
+        deadline = time.monotonic() + self._patience
+        failures = 0
+        while True:
+            client = self._live()
+            try:
+                return function(client)
+            except ANSWERS:
+                raise
+            except _FAILURES as error:
+                if _is_final(error):
+                    raise self._explain(error, client) from error
+                self._leave(client)
+                failures += 1
+                rounds, rest = divmod(failures, len(self._clients))
+                pause = min(_FIRST_PAUSE * 2.0 ** min(rounds, 10), _LAST_PAUSE) if rest == 0 else 0.0
+                again = safe or _is_unsent(error)
+                if not again or time.monotonic() + pause >= deadline:
+                    raise self._explain(error, client, uncertain=not again) from error
+                self.rest(pause)
+
+    def _live(self) -> etcd.Client:
+        if os.getpid() != self._pid:
+            raise RendezvousError(
+                "This etcd client belongs to the process that created it; a forked child must create its own."
+            )
+        client = self.client
+        if self._closed.is_set():
+            raise RendezvousConnectionError(f"This client of etcd at {client.base_uri} was closed.")
+        return client
+
+    def _leave(self, client: etcd.Client) -> None:
+        if client is self.client:
+            self._turn += 1
+
+    def _explain(self, error: Exception, client: etcd.Client, uncertain: bool = False) -> RendezvousError:
+        text, kind = str(error), RendezvousConnectionError
+        if uncertain:
+            kind = UncertainError
+            told = f"did not answer to a write, which may have been carried out ({text})"
+        elif "404 page not found" in text:
+            told = (
+                "has no v2 API: use the backend etcd-v3, which every etcd since 3.4 serves, or start an etcd "
+                "before 3.6 with --enable-v2"
+            )
+        elif isinstance(error, etcd.EtcdInsufficientPermissions):
+            told = (
+                f"does not let the user {client.username!r} do this: check user and password, and that it may "
+                f"read and write the keys below the prefix ({text.strip()})"
+            )
+        elif isinstance(error, etcd.EtcdNotDir | etcd.EtcdNotFile | etcd.EtcdRootReadOnly):
+            return RendezvousStateError(
+                f"etcd at {client.base_uri} holds something else where this run's data should be ({text.strip()}): "
+                "delete it, or choose another run id or prefix."
+            )
+        else:
+            told = f"cannot be reached within {self._patience:g} s ({text.strip()})"
+        return kind(f"etcd at {client.base_uri} {told}.")
+
+
+def index_of(error: etcd.EtcdKeyNotFound) -> int:
+    """The index at which a key was found missing."""
+    return int((error.payload or {}).get("index", 0))
+
+
+def _is_final(error: Exception) -> bool:
+    """Whether another attempt would end the same."""
+    if "404 page not found" in str(error):
+        return True
+    return isinstance(error, etcd.EtcdInsufficientPermissions | etcd.EtcdKeyError | etcd.EtcdValueError)
+
+
+def _is_unsent(error: Exception) -> bool:
+    """Whether the request has certainly not reached a server."""
+    cause: object = getattr(error, "cause", None) or error
+    if isinstance(cause, urllib3.exceptions.MaxRetryError):
+        cause = cause.reason
+    return isinstance(cause, _UNSENT)

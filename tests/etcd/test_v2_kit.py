@@ -1,0 +1,51 @@
+"""The v2 backend and store pass the kit on a single server."""
+
+from collections.abc import Callable
+
+import etcd
+import pytest
+
+from rendezvous_core.testing import MembershipSuite, Proxy, StoreSuite
+from rendezvous_core._endpoint import parse_endpoint
+from rendezvous_etcd import EtcdRendezvousBackend, EtcdServer, EtcdStore
+from rendezvous_etcd.options import Connection
+from rendezvous_etcd.v2.client import EtcdCalls
+from tests.etcd.servers import OnServer
+
+
+def calls(endpoint: str) -> EtcdCalls:
+    return EtcdCalls.from_connection(Connection((parse_endpoint(endpoint, 0),), read_timeout=1))
+
+
+class TestBackend(OnServer, MembershipSuite):
+    @pytest.fixture
+    def backend_factory(self, link: Proxy) -> Callable[[str], EtcdRendezvousBackend]:
+        return lambda run_id: EtcdRendezvousBackend(calls(link.endpoint), run_id)
+
+    @pytest.fixture
+    def corrupt(self, server: EtcdServer) -> Callable[[str], object]:
+        client = server.get_client()
+        return lambda run_id: client.write(f"/rendezvous/{run_id}/signals/state", "garbage")
+
+
+class TestBackendOfClient(OnServer, MembershipSuite):
+    """The client may be anybody's."""
+
+    @pytest.fixture
+    def backend_factory(self, link: Proxy) -> Callable[[str], EtcdRendezvousBackend]:
+        def open_backend(run_id: str) -> EtcdRendezvousBackend:
+            client = etcd.Client(link.host, link.port, read_timeout=1, allow_reconnect=True)
+            return EtcdRendezvousBackend(client, run_id, "/torch/elastic/rendezvous", 60)
+
+        return open_backend
+
+    @pytest.fixture
+    def corrupt(self, server: EtcdServer) -> Callable[[str], object]:
+        client = server.get_client()
+        return lambda run_id: client.write(f"/torch/elastic/rendezvous/{run_id}/signals/state", "1.~")
+
+
+class TestStore(OnServer, StoreSuite):
+    @pytest.fixture
+    def store_factory(self, link: Proxy) -> Callable[[str], EtcdStore]:
+        return lambda run_id: EtcdStore.of_run(EtcdRendezvousBackend(calls(link.endpoint), run_id))
