@@ -36,7 +36,12 @@ class Sentinels:
     """A primary, a replica, and ``count`` Sentinels that watch them under the name ``main``."""
 
     def __init__(self, binary: Path, folder: Path, count: int = 1, config: tuple[str, ...] = ()) -> None:
-        common = ("repl-diskless-sync yes", "repl-diskless-sync-delay 0", "repl-ping-replica-period 1", *config)
+        common = (
+            "repl-diskless-sync yes",
+            "repl-diskless-sync-delay 0",
+            "repl-ping-replica-period 1",
+            *config,
+        )
         self.first = RedisServer(binary=binary, config=common)
         self.first.start()
         link = f"replicaof {self.first.host} {self.first.port}"
@@ -179,6 +184,9 @@ def cluster_port() -> int:
     """A port that nobody uses, and whose companion for the bus of a cluster nobody uses either."""
     while True:
         port = random.randint(20000, 32000)
-        with suppress(OSError), socket.create_server(("127.0.0.1", port)):
-            with socket.create_server(("127.0.0.1", port + 10000)):
-                return port
+        with (
+            suppress(OSError),
+            socket.create_server(("127.0.0.1", port)),
+            socket.create_server(("127.0.0.1", port + 10000)),
+        ):
+            return port

@@ -1,9 +1,7 @@
 """The backend, its store and its plugin pass the kit, on every kind of server and in every form."""
 
 import dataclasses
-from collections.abc import Callable, Iterator
-from functools import partial
-from pathlib import Path
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, ClassVar
 
 import pytest
@@ -11,7 +9,7 @@ import pytest
 from rendezvous_core import RendezvousHandler, RendezvousParameters, get_rendezvous_handler
 from rendezvous_core.testing import HandlerSuite, MembershipSuite, PluginSuite, Proxy, Server, StoreSuite
 from rendezvous_redis import RedisRendezvousBackend, RedisRun, RedisStore
-from tests.redis.places import PASSWORD, Place, open_place
+from tests.redis.places import Place, open_place
 from tests.redis.servers import VARIANTS
 
 
@@ -56,9 +54,7 @@ class Kept:
             run.close()
 
     @pytest.fixture
-    def backend_factory(
-        self, open_run: Callable[[str], RedisRun]
-    ) -> Callable[[str], RedisRendezvousBackend]:
+    def backend_factory(self, open_run: Callable[[str], RedisRun]) -> Callable[[str], RedisRendezvousBackend]:
         return lambda run_id: RedisRendezvousBackend(open_run(run_id))
 
     @pytest.fixture
@@ -94,18 +90,20 @@ class OneServer(Kept):
         return place.form.format(link.endpoint)
 
 
-@pytest.mark.parametrize("place", ["unix", "cluster-valkey", "cluster-redis-6.2"], indirect=True, scope="class")
+@pytest.mark.parametrize(
+    "place", ["unix", "cluster-valkey", "cluster-redis-6.2"], indirect=True, scope="class"
+)
 class Elsewhere(Kept):
     """What tells its own addresses, or has none."""
 
-    lacks: ClassVar = {"link": "no proxy fits between"}
+    lacks: ClassVar[Mapping[str, str]] = {"link": "no proxy fits between"}
 
 
 @pytest.mark.parametrize("place", ["sentinel-valkey", "sentinel-redis-6.2"], indirect=True, scope="class")
 class Watched(Kept):
     """A primary that Sentinels watch; test_sentinel.py has its faults."""
 
-    lacks: ClassVar = {
+    lacks: ClassVar[Mapping[str, str]] = {
         "link": "the Sentinels tell the address",
         "server": "a stop means a failover",
         "durability": "in memory",
@@ -141,11 +139,11 @@ class TestHandlerOnOneServer(OneServer, HandlerSuite):
 
 
 class TestHandlerElsewhere(Elsewhere, HandlerSuite):
-    lacks: ClassVar = {}
+    lacks: ClassVar[Mapping[str, str]] = {}
 
 
 class TestHandlerWatched(Watched, HandlerSuite):
-    lacks: ClassVar = {"server": Watched.lacks["server"]}
+    lacks: ClassVar[Mapping[str, str]] = {"server": Watched.lacks["server"]}
 
 
 @pytest.mark.parametrize("place", ["valkey"], indirect=True, scope="class")
@@ -162,7 +160,12 @@ class TestPlugin(Kept, PluginSuite):
         "tls": "maybe",
         "ca_cert": "no-such-file",
     }
-    bad_endpoints = (*PluginSuite.bad_endpoints, "http://localhost", "redis://localhost/first", "sentinel://host")
+    bad_endpoints = (
+        *PluginSuite.bad_endpoints,
+        "http://localhost",
+        "redis://localhost/first",
+        "sentinel://host",
+    )
 
     @pytest.fixture
     def secret_parameters(self, unreachable_endpoint: str) -> Callable[[str], RendezvousParameters]:

@@ -7,4 +7,11 @@ from rendezvous_redis._server import RedisServer
 from rendezvous_redis._store import RedisStore
 from rendezvous_redis.plugin import create_backend
 
-__all__ = ["RedisOptions", "RedisRendezvousBackend", "RedisRun", "RedisServer", "RedisStore", "create_backend"]
+__all__ = [
+    "RedisOptions",
+    "RedisRendezvousBackend",
+    "RedisRun",
+    "RedisServer",
+    "RedisStore",
+    "create_backend",
+]

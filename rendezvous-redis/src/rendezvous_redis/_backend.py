@@ -51,10 +51,7 @@ class RedisRendezvousBackend(MembershipBackend):
 
     def set_state(self, state: bytes, token: Token | None = None) -> tuple[bytes, Token, bool] | None:
         """See base class. A write of which only the reply was lost is recognised as done."""
-        if token is None:
-            expected = b""
-        else:
-            expected = b"=" + token if isinstance(token, bytes) else b"foreign"
+        expected = b"" if token is None else b"=" + token if isinstance(token, bytes) else b"foreign"
         standing = self._client.call_script(
             SET_STATE,
             (self._keys.state, self._keys.news),
@@ -115,9 +112,7 @@ class RedisRendezvousBackend(MembershipBackend):
         """See base class. Ends every wait that is under way, and closes the run's store too."""
         self._run.close()
 
-    def _watch(
-        self, token: Token | None, listen: Command, timeout: float, link: Link, answer: float
-    ) -> bool:
+    def _watch(self, token: Token | None, listen: Command, timeout: float, link: Link, answer: float) -> bool:
         link.send(("HGET", self._keys.state, "token"), listen)
         if link.read(answer) != token:
             # Usually there are news as well. Else the state was lost, and nothing ends the listening.

@@ -4,13 +4,14 @@ from collections.abc import Sequence
 from typing import Any, NoReturn, TypeAlias
 
 from redis.backoff import NoBackoff
-from redis.connection import Connection, SSLConnection, UnixDomainSocketConnection
+from redis.connection import Connection, UnixDomainSocketConnection
 from redis.exceptions import ConnectionError, NoScriptError, ResponseError, TimeoutError
 from redis.retry import Retry
 
 from rendezvous_core._endpoint import Endpoint
 from rendezvous_redis._scripts import Script
 from rendezvous_redis._target import Credentials, Target
+from rendezvous_redis._tls import TlsConnection
 
 Command: TypeAlias = tuple[Any, ...]
 Address: TypeAlias = Endpoint | str
@@ -41,15 +42,8 @@ class Link:
             kind, arguments["path"] = UnixDomainSocketConnection, address
         else:
             arguments |= {"host": address.host, "port": address.port, "socket_keepalive": True}
-        if target.tls:
-            kind = SSLConnection
-            arguments |= {
-                "ssl_ca_certs": target.ca_cert,
-                "ssl_certfile": target.ssl_cert,
-                "ssl_keyfile": target.ssl_cert_key,
-                "ssl_cert_reqs": "required",
-                "ssl_check_hostname": True,
-            }
+            if target.tls is not None:
+                kind, arguments["context"] = TlsConnection, target.tls
         self._known: set[str] = set()
         self._connection = kind(**arguments)
         self._connection.connect()

@@ -1,9 +1,7 @@
 """The options of the backend."""
 
 import math
-import ssl
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from rendezvous_core import RendezvousParameters
 
@@ -55,7 +53,8 @@ class RedisOptions:
             raise ValueError(f"The option 'db' ({self.db}) must be the number of a database, from 0 on.")
         if not self.key_prefix:
             raise ValueError("The option 'key_prefix' must be a non-empty string.")
-        self._check_certificates()
+        if self.ssl_cert_key and not self.ssl_cert:
+            raise ValueError("The option 'ssl_cert_key' is given without 'ssl_cert'; give both.")
 
     @classmethod
     def from_params(cls, params: RendezvousParameters) -> "RedisOptions":
@@ -76,24 +75,3 @@ class RedisOptions:
             key_prefix=str(params.get("key_prefix", cls.key_prefix)),
             ttl=params.get_as_float("ttl", cls.ttl) or 0.0,
         )
-
-    def _check_certificates(self) -> None:
-        if self.ssl_cert_key and not self.ssl_cert:
-            raise ValueError("The option 'ssl_cert_key' is given without 'ssl_cert'; give both.")
-        context = ssl.create_default_context()
-        for name in ("ca_cert", "ssl_cert", "ssl_cert_key"):
-            path = getattr(self, name)
-            if path is None:
-                continue
-            if self.tls is False:
-                raise ValueError(f"The option '{name}' needs TLS, but 'tls' is off.")
-            if not Path(path).is_file():
-                raise ValueError(f"The option '{name}' must be the path of a file; {path!r} is none.")
-            try:
-                if name == "ca_cert":
-                    context.load_verify_locations(path)
-                elif name == "ssl_cert":
-                    # Without a passphrase at hand OpenSSL would ask for one on the terminal.
-                    context.load_cert_chain(path, self.ssl_cert_key, password=lambda: "")
-            except (OSError, ValueError) as error:
-                raise ValueError(f"The option '{name}' ({path!r}) cannot be used: {error}.") from error

