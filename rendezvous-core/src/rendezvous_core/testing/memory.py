@@ -173,14 +173,16 @@ class MemoryBackend(MembershipBackend):
         """See base class."""
         deadline = time.monotonic() + timeout
         topics = [(self._run_id, "state")] + ([] if members is None else [(self._run_id, "news")])
+        waited = False
         while True:
-            with self._call("wait_for_change") as run:
+            with self._call("wait_for_change", again=waited) as run:
                 if (run.state and run.state[1]) != token or members not in (None, run.news):
                     return True
                 latch = self._server._watch(topics, needed=1)
                 self._waiting.add(latch)
             stirred = self._server._rest(latch, deadline - time.monotonic())
             self._waiting.discard(latch)
+            waited = True
             if self._closed or not stirred:
                 return False
 
@@ -192,8 +194,8 @@ class MemoryBackend(MembershipBackend):
                 latch.stirred.set()
 
     @contextmanager
-    def _call(self, operation: str, size: int = 0) -> Iterator[_Run]:
-        with self._server._call(self._run_id, operation) as run:
+    def _call(self, operation: str, size: int = 0, again: bool = False) -> Iterator[_Run]:
+        with self._server._call(self._run_id, operation, again) as run:
             if self._closed:
                 raise RendezvousConnectionError(f"This backend '{self._name}' was closed.")
             self._server.carried[operation] += size

@@ -2,21 +2,8 @@
 
 import socket
 import threading
-from contextlib import suppress
-from dataclasses import dataclass
-
-
-@dataclass(eq=False)
-class _Connection:
-    client: socket.socket
-    server: socket.socket
-    muted: bool = False
-
-    def close(self) -> None:
-        for end in (self.client, self.server):
-            with suppress(OSError):
-                end.shutdown(socket.SHUT_RDWR)
-            end.close()
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 
 
 class Proxy:
@@ -29,6 +16,7 @@ class Proxy:
         self._target = (host, port)
         self._lock = threading.Lock()
         self._connections: set[_Connection] = set()
+        self._loss: _Loss | None = None
         self._traffic = 0
         self._listener: socket.socket | None = None
         self.host = "127.0.0.1"
@@ -45,18 +33,24 @@ class Proxy:
         """How often the clients have sent something so far."""
         return self._traffic
 
-    def mute(self) -> None:
-        """Lose all replies to the present connections from now on; what they send still arrives."""
-        with self._lock:
-            for connection in self._connections:
-                connection.muted = True
-
     def cut(self) -> None:
-        """Cut the present connections."""
+        """Cut the present connections; new ones can be made."""
         with self._lock:
             connections, self._connections = self._connections, set()
         for connection in connections:
             connection.close()
+
+    @contextmanager
+    def lose_reply(self, after: int = 0) -> Iterator[threading.Event]:
+        """Let ``after`` packets of the server pass, lose the next one, and cut its connection.
+
+        Yields an event that is set when that has happened.
+        """
+        loss = self._loss = _Loss(after)
+        try:
+            yield loss.happened
+        finally:
+            self._loss = None
 
     def stop(self) -> None:
         """Cut all connections and refuse new ones."""
@@ -74,7 +68,7 @@ class Proxy:
             if self._listener is None:
                 self._listener = socket.create_server((self.host, self.port), backlog=128)
                 self.port = self._listener.getsockname()[1]
-                threading.Thread(target=self._accept, args=(self._listener,), daemon=True).start()
+                _in_background(self._accept, self._listener)
 
     def __enter__(self) -> "Proxy":
         return self
@@ -88,39 +82,74 @@ class Proxy:
                 client, _ = listener.accept()
             except OSError:
                 return
-            threading.Thread(target=self._open, args=(listener, client), daemon=True).start()
+            _in_background(self._open, listener, client)
 
     def _open(self, listener: socket.socket, client: socket.socket) -> None:
         try:
-            server = socket.create_connection(self._target)
+            connection = _Connection(client, socket.create_connection(self._target))
         except OSError:
             client.close()
             return
-        connection = _Connection(client, server)
         with self._lock:
-            refused = self._listener is not listener
-            if not refused:
+            accepted = self._listener is listener
+            if accepted:
                 self._connections.add(connection)
-        if refused:
+        if not accepted:
             connection.close()
             return
-        for end in (client, server):
-            end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        threading.Thread(target=self._pass_on, args=(connection, True), daemon=True).start()
-        self._pass_on(connection, False)
+        _in_background(self._pass_requests, connection)
+        self._pass_replies(connection)
 
-    def _pass_on(self, connection: _Connection, upwards: bool) -> None:
-        source, target = connection.client, connection.server
-        if not upwards:
-            source, target = target, source
+    def _pass_requests(self, connection: "_Connection") -> None:
         with suppress(OSError):
-            while data := source.recv(65536):
-                if upwards:
-                    with self._lock:
-                        self._traffic += 1
-                elif connection.muted:
-                    continue
-                target.sendall(data)
+            while data := connection.client.recv(65536):
+                with self._lock:
+                    self._traffic += 1
+                connection.server.sendall(data)
+        self._drop(connection)
+
+    def _pass_replies(self, connection: "_Connection") -> None:
+        with suppress(OSError):
+            while data := connection.server.recv(65536):
+                loss = self._loss
+                if loss is not None and loss.strikes():
+                    break
+                connection.client.sendall(data)
+        self._drop(connection)
+
+    def _drop(self, connection: "_Connection") -> None:
         with self._lock:
             self._connections.discard(connection)
         connection.close()
+
+
+class _Connection:
+    def __init__(self, client: socket.socket, server: socket.socket) -> None:
+        self.client, self.server = client, server
+        for end in (client, server):
+            end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+    def close(self) -> None:
+        for end in (self.client, self.server):
+            with suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)
+            end.close()
+
+
+class _Loss:
+    def __init__(self, after: int) -> None:
+        self._lock = threading.Lock()
+        self._left = after
+        self.happened = threading.Event()
+
+    def strikes(self) -> bool:
+        with self._lock:
+            self._left -= 1
+            if self._left == -1:
+                self.happened.set()
+                return True
+            return False
+
+
+def _in_background(function: Callable[..., None], *args: object) -> None:
+    threading.Thread(target=function, args=args, daemon=True).start()

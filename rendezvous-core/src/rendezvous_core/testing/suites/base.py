@@ -1,9 +1,10 @@
 """What all suites share: declared lacks, patience, and faults on demand."""
 
+import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import ClassVar, NoReturn, Protocol, TypeVar
 
 import pytest
@@ -31,11 +32,14 @@ class Link(Protocol):
     def traffic(self) -> int:
         """How often the clients have sent something so far."""
 
-    def mute(self) -> object:
-        """From now on the requests of the present connections arrive, but the replies are lost."""
-
     def cut(self) -> object:
         """Cut the present connections; new ones can be made."""
+
+    def lose_reply(self, after: int) -> AbstractContextManager[threading.Event]:
+        """Let ``after`` packets of the server pass, lose the next one, and cut its connection.
+
+        Yields an event that is set when that has happened; ends what has not happened.
+        """
 
 
 def needs(*capabilities: str) -> Callable[[_Test], _Test]:

@@ -249,9 +249,9 @@ class MembershipSuite(BackendSuite):
             partial(backend.wait_for_change, None, 2 * self.patience),
         ]
         with stopped(server):
-            for call in calls:
-                error = start(call).exception(self.patience)
-                assert isinstance(error, RendezvousConnectionError), f"got {error!r}"
+            for call, future in [(call, start(call)) for call in calls]:
+                error = future.exception(self.patience)
+                assert isinstance(error, RendezvousConnectionError), f"{call} got {error!r}"
                 assert str(error).strip()
 
     @needs("server")

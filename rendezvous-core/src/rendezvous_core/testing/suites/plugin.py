@@ -71,8 +71,9 @@ class PluginSuite(Suite):
         missing("secret_parameters", "a function from a secret to the parameters of an unreachable server")
 
     @pytest.fixture
-    def create(self, run_id: str) -> Iterator[Callable[..., RendezvousHandler]]:
-        """Create handlers by the name of the backend, and shut them down at the end."""
+    def create(self, run_id: str, endpoint: str) -> Iterator[Callable[..., RendezvousHandler]]:
+        """Create handlers by the name of the backend, and shut them down before the server ends."""
+        del endpoint
         assert self.backend, "set the attribute 'backend' to the name of the backend"
         assert self.distribution, "set the attribute 'distribution' to the name of the distribution"
         handlers: list[RendezvousHandler] = []
