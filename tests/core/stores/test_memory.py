@@ -70,7 +70,12 @@ def test_the_server_counts_operations_and_what_they_carry(
     assert (server.operations.total(), server.carried.total()) == (1, 5)
 
 
-def test_a_blocked_call_counts_once(server: MemoryServer) -> None:
+def test_a_blocked_call_counts_once(server: MemoryServer, backend: MemoryBackend) -> None:
+    waiting = start(backend.wait_for_change, None, PATIENCE)
+    eventually(lambda: server.operations["wait_for_change"], "it blocks")
+    backend.set_state(b"state")
+    assert waiting.result(PATIENCE)
+    assert server.operations["wait_for_change"] == 1
     store = MemoryStore(server)
     reading = start(store.multi_get, ["a", "b"])
     eventually(lambda: server.operations["multi_get"], "it blocks")
