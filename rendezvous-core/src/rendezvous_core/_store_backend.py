@@ -27,8 +27,8 @@ _SLACK = 16
 class StoreBackend(MembershipBackend):
     """Keeps a run in ``store``, under the prefix ``rendezvous-run/<run_id, percent-encoded>``.
 
-    It needs no more of the store than the abstract methods of `Store` without `Store.num_keys` and
-    `Store.list_keys`. The keys of a run:
+    Any store will do: of the abstract methods of `Store` it uses neither `Store.num_keys` nor
+    `Store.list_keys`. It waits on a `Store.clone`. The keys of a run:
 
     - ``state``: ids of this and earlier writes, then the state. The value is its own token.
     - ``changed/<id>``: exists once the state of that id was replaced; ``changed/none``, once a
@@ -38,8 +38,9 @@ class StoreBackend(MembershipBackend):
     - ``bell``: exists while an announcement, or a new state, awaits the one who waits for members.
       That is the coordinator: a second waiter may learn of an announcement only by its timeout.
 
-    A record costs one operation, one more when it is announced and two more when it is a node's
-    first; reading the state and waiting for it cost one each, writing it two or three.
+    A record costs one operation, one more when it is announced and one more when it is a node's
+    first; reading the state and waiting for it cost one each, writing it two or three, listing the
+    members three.
 
     Args:
         store: the store; closing this backend does not touch it.
