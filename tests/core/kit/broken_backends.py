@@ -198,8 +198,8 @@ class RawErrorAfterClose(MemoryBackend):
         super().close()
         self._server = None  # type: ignore[assignment]
 
-    def _call(self, operation: str, size: int = 0) -> Any:
-        return self._server._call(self._run_id, operation)
+    def _call(self, *args: Any, **kwargs: Any) -> Any:
+        return self._server._call(self._run_id, *args)
 
 
 @caught_by("test_corruption")
