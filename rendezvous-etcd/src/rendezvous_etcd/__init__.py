@@ -7,6 +7,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from rendezvous_etcd.factory import create_backend
+    from rendezvous_etcd.legacy.handler import EtcdRendezvousHandler, create_rdzv_handler
+    from rendezvous_etcd.legacy.rendezvous import EtcdRendezvous
     from rendezvous_etcd.server import EtcdServer
     from rendezvous_etcd.v2.backend import EtcdRendezvousBackend
     from rendezvous_etcd.v2.store import EtcdStore
@@ -18,18 +21,26 @@ _HOMES = {
     "Etcd3Client": "v3.client",
     "Etcd3RendezvousBackend": "v3.backend",
     "Etcd3Store": "v3.store",
+    "EtcdRendezvous": "legacy.rendezvous",
     "EtcdRendezvousBackend": "v2.backend",
+    "EtcdRendezvousHandler": "legacy.handler",
     "EtcdServer": "server",
     "EtcdStore": "v2.store",
+    "create_backend": "factory",
+    "create_rdzv_handler": "legacy.handler",
 }
 
 __all__ = [
     "Etcd3Client",
     "Etcd3RendezvousBackend",
     "Etcd3Store",
+    "EtcdRendezvous",
     "EtcdRendezvousBackend",
+    "EtcdRendezvousHandler",
     "EtcdServer",
     "EtcdStore",
+    "create_backend",
+    "create_rdzv_handler",
 ]
 
 

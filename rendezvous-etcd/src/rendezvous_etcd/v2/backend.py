@@ -19,7 +19,6 @@ from rendezvous_etcd.options import (
 )
 from rendezvous_etcd.v2.client import EtcdCalls, UncertainError, index_of
 
-
 _SLICE = 5.0
 CONFLICTS = (etcd.EtcdAlreadyExist, etcd.EtcdCompareFailed, etcd.EtcdKeyNotFound)
 """What python-etcd raises where the condition of a write does not hold."""
@@ -197,8 +196,8 @@ class EtcdRendezvousBackend(MembershipBackend):
                 raise ValueError("it has no nonce")
         except (ValueError, AttributeError) as error:
             raise RendezvousStateError(
-                f"The key {self._state} of etcd holds no state of this library: {found.value!r:.80} ({error}). "
-                "Delete it, or choose another run id or prefix."
+                f"The key {self._state} of etcd holds no state of this library: {found.value!r:.80}. Delete "
+                "it, or choose another run id or prefix."
             ) from error
         return (state, StateToken(found.value, found.etcd_index)), found.etcd_index
 

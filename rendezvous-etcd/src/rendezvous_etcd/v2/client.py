@@ -30,6 +30,7 @@ _POOL = 64
 _LEAST_ATTEMPT = 0.25
 _FIRST_PAUSE, _LAST_PAUSE = 0.01, 0.5
 _NO_TIMEOUT = 60.0
+_NO_V2 = "404 page not found"
 
 
 class UncertainError(RendezvousConnectionError):
@@ -172,28 +173,27 @@ class EtcdCalls:
             self._turn += 1
 
     def _explain(self, error: Exception, client: etcd.Client, uncertain: bool = False) -> RendezvousError:
-        text, kind = str(error), RendezvousConnectionError
+        where, text = f"etcd at {client.base_uri}", str(error).strip()
         if uncertain:
-            kind = UncertainError
-            told = f"did not answer to a write, which may have been carried out ({text})"
-        elif "404 page not found" in text:
-            told = (
-                "has no v2 API: use the backend etcd-v3, which every etcd since 3.4 serves, or start an etcd "
-                "before 3.6 with --enable-v2"
+            return UncertainError(
+                f"{where} did not answer to a write; it may have been carried out ({text})."
             )
-        elif isinstance(error, etcd.EtcdInsufficientPermissions):
-            told = (
-                f"does not let the user {client.username!r} do this: check user and password, and that it may "
-                f"read and write the keys below the prefix ({text.strip()})"
+        if _NO_V2 in text:
+            return RendezvousConnectionError(
+                f"{where} has no v2 API: use the backend etcd-v3, which every etcd since 3.4 serves, or "
+                "start an etcd before 3.6 with --enable-v2."
             )
-        elif isinstance(error, etcd.EtcdNotDir | etcd.EtcdNotFile | etcd.EtcdRootReadOnly):
+        if isinstance(error, etcd.EtcdInsufficientPermissions):
             return RendezvousStateError(
-                f"etcd at {client.base_uri} holds something else where this run's data should be ({text.strip()}): "
-                "delete it, or choose another run id or prefix."
+                f"{where} does not let the user {client.username!r} do this: check user and password, and "
+                f"that it may read and write the keys below the prefix ({text})."
             )
-        else:
-            told = f"cannot be reached within {self._patience:g} s ({text.strip()})"
-        return kind(f"etcd at {client.base_uri} {told}.")
+        if isinstance(error, etcd.EtcdKeyError | etcd.EtcdValueError):
+            return RendezvousStateError(
+                f"{where} holds something else where this run's data should be ({text}): delete it, or "
+                "choose another run id or prefix."
+            )
+        return RendezvousConnectionError(f"{where} cannot be reached within {self._patience:g} s ({text}).")
 
 
 def index_of(error: etcd.EtcdKeyNotFound) -> int:
@@ -203,9 +203,8 @@ def index_of(error: etcd.EtcdKeyNotFound) -> int:
 
 def _is_final(error: Exception) -> bool:
     """Whether another attempt would end the same."""
-    if "404 page not found" in str(error):
-        return True
-    return isinstance(error, etcd.EtcdInsufficientPermissions | etcd.EtcdKeyError | etcd.EtcdValueError)
+    final = etcd.EtcdInsufficientPermissions | etcd.EtcdKeyError | etcd.EtcdValueError
+    return _NO_V2 in str(error) or isinstance(error, final)
 
 
 def _is_unsent(error: Exception) -> bool:

@@ -7,15 +7,16 @@ from rendezvous_etcd.v2.client import EtcdCalls
 from rendezvous_etcd.v2.store import EtcdStore
 
 
-@hookimpl
-def rendezvous_backend(params: RendezvousParameters) -> EtcdRendezvousBackend:
+def create_backend(params: RendezvousParameters) -> tuple[EtcdRendezvousBackend, EtcdStore]:
     """Open the run in the cluster at ``params.endpoint``, over its v2 API.
 
-    The endpoint and the options are those of ``etcd-v3``.
+    The endpoint and the options are those of ``etcd-v3``; closing the backend closes the store's
+    connections too.
 
     Raises:
         ValueError: an option or the endpoint is wrong.
-        RendezvousConnectionError: the cluster cannot be reached, refuses this user, or has no v2 API.
+        RendezvousConnectionError: the cluster cannot be reached, or has no v2 API.
+        RendezvousStateError: the cluster refuses this user.
     """
     ttl, member_ttl = read_lifetimes(params)
     calls = EtcdCalls.from_connection(read_connection(params))
@@ -25,10 +26,16 @@ def rendezvous_backend(params: RendezvousParameters) -> EtcdRendezvousBackend:
     except BaseException:
         calls.close()
         raise
-    return backend
+    return backend, EtcdStore.of_run(backend)
+
+
+@hookimpl
+def rendezvous_backend(params: RendezvousParameters) -> EtcdRendezvousBackend:
+    """Open the backend; see `create_backend`."""
+    return create_backend(params)[0]
 
 
 @hookimpl
 def rendezvous_store(params: RendezvousParameters, backend: RendezvousBackend) -> EtcdStore | None:
-    """Open the store of the run, over the connections of its backend."""
+    """Open the store over the connections of ``backend``."""
     return EtcdStore.of_run(backend) if isinstance(backend, EtcdRendezvousBackend) else None

@@ -227,8 +227,8 @@ class Etcd3RendezvousBackend(MembershipBackend):
             return values[self._state], StateToken(values[self._token], seen)
         except KeyError as error:
             raise RendezvousStateError(
-                f"etcd holds only a part of the state: the key {error} is missing. Delete the keys that start "
-                f"with {self._path.decode()}, or choose another run id."
+                f"etcd holds only a part of the state: the key {error} is missing. Delete all keys below "
+                f"{self._path.decode()}, or choose another run id."
             ) from None
 
     def _watch_run(self, with_announcements: bool) -> Watch:

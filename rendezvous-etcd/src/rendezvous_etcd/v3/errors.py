@@ -44,17 +44,20 @@ def explain(error: grpc.RpcError, connection: Connection) -> RendezvousError:
     kind: type[RendezvousError] = RendezvousConnectionError
     if "space exceeded" in details:
         text = (
-            "has reached its space quota and takes no writes: compact and defragment it, then disarm the alarm "
-            "(etcdctl alarm disarm), or raise its --quota-backend-bytes"
+            "has reached its space quota and takes no writes: compact and defragment it, then disarm the "
+            "alarm (etcdctl alarm disarm), or raise its --quota-backend-bytes"
         )
     elif "request is too large" in details:
         kind = RendezvousStateError
         text = "takes no request of this size: write smaller values, or raise its --max-request-bytes"
     elif "authentication failed" in details:
+        kind = RendezvousStateError
         text = f"does not accept the password of the user {connection.user!r}: check user and password"
     elif "user name is empty" in details:
+        kind = RendezvousStateError
         text = "wants to know who asks: give the options user and password"
     elif "permission denied" in details:
+        kind = RendezvousStateError
         text = (
             f"does not let the user {connection.user!r} do this: grant it readwrite on the prefix of the keys"
         )

@@ -7,18 +7,19 @@ from rendezvous_etcd.v3.client import Etcd3Client
 from rendezvous_etcd.v3.store import Etcd3Store
 
 
-@hookimpl
-def rendezvous_backend(params: RendezvousParameters) -> Etcd3RendezvousBackend:
+def create_backend(params: RendezvousParameters) -> tuple[Etcd3RendezvousBackend, Etcd3Store]:
     """Open the run in the cluster at ``params.endpoint``, a list such as ``h1:2379,h2:2379,h3:2379``.
 
     Options, beside those of the dynamic handler: ``protocol`` (``http``, or ``https`` where a
     certificate is given), ``ca_cert``, ``ssl_cert``, ``ssl_cert_key``, ``user``, ``password``,
     ``read_timeout`` (10 s), ``key_prefix`` (``/rendezvous``), ``ttl`` (7200 s), ``member_ttl``
     (60 s, or four times the silence after which a node counts as dead if that is longer).
+    Closing the backend closes the store's connection too.
 
     Raises:
         ValueError: an option or the endpoint is wrong.
-        RendezvousConnectionError: the cluster cannot be reached, or refuses this user.
+        RendezvousConnectionError: the cluster cannot be reached.
+        RendezvousStateError: the cluster refuses this user.
     """
     ttl, member_ttl = read_lifetimes(params)
     client = Etcd3Client.from_connection(read_connection(params))
@@ -28,10 +29,16 @@ def rendezvous_backend(params: RendezvousParameters) -> Etcd3RendezvousBackend:
     except BaseException:
         client.close()
         raise
-    return backend
+    return backend, Etcd3Store.of_run(backend)
+
+
+@hookimpl
+def rendezvous_backend(params: RendezvousParameters) -> Etcd3RendezvousBackend:
+    """Open the backend; see `create_backend`."""
+    return create_backend(params)[0]
 
 
 @hookimpl
 def rendezvous_store(params: RendezvousParameters, backend: RendezvousBackend) -> Etcd3Store | None:
-    """Open the store of the run, over the connection of its backend."""
+    """Open the store over the connection of ``backend``."""
     return Etcd3Store.of_run(backend) if isinstance(backend, Etcd3RendezvousBackend) else None

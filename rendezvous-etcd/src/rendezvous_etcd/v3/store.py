@@ -196,8 +196,7 @@ class Etcd3Store(Store):
             try:
                 if watch.wait_until_begun(left):
                     missing = self._missing(missing)
-                    awaited = {self._key(key) for key in missing}
-                    watch.wait(lambda: awaited <= watch.puts.keys(), deadline - time.monotonic())
+                    watch.wait_for_puts({self._key(key) for key in missing}, deadline - time.monotonic())
             except WatchEndedError:
                 self._client.rest(_PAUSE)
             finally:

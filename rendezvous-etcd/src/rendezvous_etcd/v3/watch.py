@@ -8,7 +8,7 @@ every 100 ms.
 import queue
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from typing import Any, NamedTuple
 
 import grpc
@@ -69,6 +69,10 @@ class Watch:
             if self._ended is not None:
                 raise WatchEndedError(self._ended, self.begun)
             return False
+
+    def wait_for_puts(self, keys: Set[bytes], timeout: float) -> bool:
+        """Block until all ``keys`` were written; see `wait`."""
+        return self.wait(lambda: keys <= self.puts.keys(), timeout)
 
     def wait_until_begun(self, timeout: float) -> bool:
         """Block until the server has taken the watch on; see `wait`."""
