@@ -69,7 +69,7 @@ class Invariants:
         if new.phase == "complete":
             known = self._rounds.get(new.round_id)
             if known is None:
-                self._check_completion(new)
+                self._check_completion(writer, new)
             elif known.roster != new.roster or known.round != new.round:
                 _fail(f"uniqueness: round {new.round_id} has two rosters")
 
@@ -122,7 +122,7 @@ class Invariants:
                 f"holds ticket {machine.node.member.ticket}"
             )
 
-    def _check_completion(self, new: State) -> None:
+    def _check_completion(self, writer: "Machine", new: State) -> None:
         world = self._world
         self._rounds[new.round_id] = new
         nodes = [seat.node for seat in new.roster]
@@ -136,6 +136,10 @@ class Invariants:
                 _fail(f"{seat.node} is in a round of other settings")
             if not world.backend.lossless:
                 continue
+            puts = self._puts.get(seat.node, [])
+            silence = writer.listed_at - puts[-1] if puts and machine is not writer else 0.0
+            if silence > 1.01 * seat.dead_after + 3 * writer.timing.look + 20 * world.faults.latency:
+                _fail(f"freshness: {seat.node} is ranked, silent for {silence:.3f} s of {seat.dead_after:.3f}")
             if seat.ticket in machine.given_up:
                 _fail(f"fencing: {seat.node} is ranked on ticket {seat.ticket}, which it gave up")
             if (seat.node, seat.ticket) in self._seats:
@@ -255,7 +259,7 @@ def _check_cost(
         limits = {Put: periods, Read: writes + periods, Wait: writes + 3 * periods, Write: -2, List: -2}
     for operation, limit in limits.items():
         count = tally[machine.name, operation]
-        if count > limit + 2:
+        if count > limit + 3:
             _fail(f"cost: {machine.name} did {operation.__name__} {count} times in {periods:.1f} periods")
 
 

@@ -239,7 +239,7 @@ class Node:
         serial = max(state.serial, self.state.serial if self.state else 0) + 1
         beat = me.beat if state.coordinator == me.node else state.beat
         self._stale = True
-        reply = yield Write(replace(state, serial=serial, nonce=self._new_id(), beat=beat), token)
+        reply = yield Write(replace(state, serial=serial, beat=beat), token)
         if reply is None:
             return
         standing, token, _ = reply
@@ -255,7 +255,7 @@ class Node:
             )
         former = self.state
         led = self._leads()
-        if former is None or former.nonce != state.nonce:
+        if former != state:
             self._still = 0.0
             self._moves += 1
         else:
@@ -360,7 +360,7 @@ class Node:
         )
 
     def _new_observer(self) -> Observer:
-        return Observer(self.member.node, 2 * self._timing.look)
+        return Observer(self.member.node, 2 * self._timing.look, self.now)
 
     def _coordinate(self) -> Generator[Operation, Any, Token]:
         """Make one pass: look at the members, decide, write. Returns the token to wait on."""

@@ -35,12 +35,13 @@ class Observer:
         me: the observing node, always fresh to itself.
         gap: the time between two listings, in seconds. A longer gap is the observer's own outage
             or pause and counts as no more than this.
+        now: when the term began.
     """
 
-    def __init__(self, me: str, gap: float) -> None:
+    def __init__(self, me: str, gap: float, now: float) -> None:
         self._me = me
         self._gap = gap
-        self._asked: float | None = None
+        self._asked = now
         self._silences: dict[tuple[str, int], float] = {}
         self._tracks: dict[str, _Track] = {}
 
@@ -52,16 +53,19 @@ class Observer:
         self, listed: Mapping[str, Member], participants: Iterable[Seat], term: str, asked: float, now: float
     ) -> Sight:
         """Take in a listing, asked for and answered when, and say who is fresh and who is dead."""
-        gap = 0.0 if self._asked is None else min(asked - self._asked, self._gap)
+        gap = asked - self._asked
+        # What rose during an outage of this node's may have risen when the outage began.
+        rose = now if gap <= self._gap else self._asked
         self._asked = asked
         followed = listed.keys() | {seat.node for seat in participants}
         self._tracks = {node: track for node, track in self._tracks.items() if node in followed}
         for track in self._tracks.values():
-            track.silence += gap
+            track.silence += min(gap, self._gap)
         for node, member in listed.items():
-            self._follow(node, member, asked, now)
+            # The record may have changed as late as the answer came.
+            self._follow(node, member, rose, asked - now)
         for seat in participants:
-            self._tracks.setdefault(seat.node, _Track(None, seat.dead_after, now, asked - now))
+            self._tracks.setdefault(seat.node, _Track(None, seat.dead_after, rose, asked - now))
         tracks = self._tracks
         return Sight(
             members={node: tracks[node].member or member for node, member in listed.items()},
@@ -70,18 +74,16 @@ class Observer:
             forgotten=[node for node in listed if tracks[node].silence > _FORGET * tracks[node].dead_after],
         )
 
-    def _follow(self, node: str, member: Member, asked: float, now: float) -> None:
-        # It may have changed as late as the answer came, and gaps are counted from request to request.
-        silence = asked - now
+    def _follow(self, node: str, member: Member, rose: float, silence: float) -> None:
         track = self._tracks.get(node)
         if track is None:
             silence = self._silences.get((node, member.beat), silence)
-            self._tracks[node] = _Track(member, member.dead_after, now - silence, silence, member.beat)
+            self._tracks[node] = _Track(member, member.dead_after, rose, silence, member.beat)
         elif member.beat != track.beat:
             track.beat, track.silence = member.beat, silence
             if track.member is None or member.beat > track.member.beat:
                 track.moved = track.member is not None
-                track.member, track.dead_after, track.rose = member, member.dead_after, now
+                track.member, track.dead_after, track.rose = member, member.dead_after, rose
 
     def _is_fresh(self, node: str, track: _Track, term: str, now: float) -> bool:
         if node == self._me:

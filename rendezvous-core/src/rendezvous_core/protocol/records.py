@@ -36,9 +36,7 @@ class State(Struct, frozen=True, kw_only=True):
     run: str
     settings: Settings
     serial: int = 0
-    """Greater at every write than anything the writer has seen."""
-    nonce: str = ""
-    """Fresh at every write, so that bytes never repeat."""
+    """Greater at every write than anything the writer has seen, so that bytes do not repeat."""
     phase: Phase = "joining"
     round: int = 0
     round_id: str = ""
