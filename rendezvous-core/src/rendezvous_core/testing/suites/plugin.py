@@ -166,7 +166,7 @@ class PluginSuite(Suite):
         """No password appears in an error, in what it was raised from, or in the log."""
         secret = secrets.token_hex(8)
         params = secret_parameters(secret)
-        params.config = {"join_timeout": 5 * self.moment, "close_timeout": 1, **params.config}
+        params.config = {"join_timeout": 1, "close_timeout": 1, "heartbeat_timeout": 1, **params.config}
         assert secret not in repr(params)
 
         def meet() -> None:
@@ -184,7 +184,8 @@ class PluginSuite(Suite):
         assert secret not in caplog.text
 
     def _meet_in_vain(self, create: Callable[..., RendezvousHandler], endpoint: str) -> None:
-        create(endpoint, join_timeout=5 * self.moment).next_rendezvous()
+        soon = 5 * self.moment
+        create(endpoint, join_timeout=soon, heartbeat_timeout=soon).next_rendezvous()
 
     def _module(self) -> str:
         (module,) = (module for name, module in self._modules() if name == self.backend)
