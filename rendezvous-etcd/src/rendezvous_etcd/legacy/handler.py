@@ -2,6 +2,7 @@
 
 import functools
 import logging
+import socket
 
 from rendezvous_core import (
     RendezvousConnectionError,
@@ -10,6 +11,7 @@ from rendezvous_core import (
     RendezvousInfo,
     RendezvousParameters,
     RendezvousStoreInfo,
+    RendezvousTimeoutError,
 )
 from rendezvous_etcd.legacy.rendezvous import EtcdRendezvous
 from rendezvous_etcd.options import read_connection
@@ -45,7 +47,10 @@ class EtcdRendezvousHandler(RendezvousHandler):
 
     def next_rendezvous(self) -> RendezvousInfo:
         """See base class."""
-        version, rank, world_size = self._rendezvous.rendezvous_barrier()
+        try:
+            version, rank, world_size = self._rendezvous.rendezvous_barrier()
+        except RendezvousTimeoutError as error:
+            raise RendezvousTimeoutError(f"{error} This node is {self._local_addr or socket.getfqdn()}.") from error
         self._waiting = 0
         store = self._rendezvous.setup_kv_store(version)
         build = functools.partial(RendezvousStoreInfo.build, rank, store, self._local_addr)
@@ -94,7 +99,8 @@ class EtcdRendezvousHandler(RendezvousHandler):
 
 
 def create_rdzv_handler(params: RendezvousParameters) -> EtcdRendezvousHandler:
-    """Create a handler; the options are torch's: ``timeout`` (600 s), ``last_call_timeout`` (30 s),
+    """Create a handler; the options are torch's: ``timeout`` (600 s; ``join_timeout`` is another
+    name, that of the dynamic handler), ``last_call_timeout`` (30 s),
     ``etcd_prefix`` (``/torchelastic/p2p``), ``protocol``, ``cacert``, ``cert``, ``key``; and ``user``,
     ``password``, ``read_timeout`` (10 s).
 
@@ -103,6 +109,7 @@ def create_rdzv_handler(params: RendezvousParameters) -> EtcdRendezvousHandler:
         RendezvousConnectionError: the cluster cannot be reached, refuses this user, or has no v2 API.
     """
     timeout = params.get_as_float("timeout", 600)
+    timeout = params.get_as_float("join_timeout", timeout)
     last_call = params.get_as_float("last_call_timeout", 30)
     calls = EtcdCalls.from_connection(read_connection(params))
     try:

@@ -258,8 +258,8 @@ class EtcdRendezvous:
             rank = len(ranks)
             if rank >= self._max:
                 raise RendezvousStateError(
-                    f"The run '{self._run_id}' takes more than the {self._max} nodes that are the most here: the "
-                    "settings of the nodes differ."
+                    f"The run '{self._run_id}' takes more nodes than the {self._max} that are the most here: "
+                    "the settings of the nodes differ."
                 )
             ttl: int | None = None
             data = {**state.data, "participants": [*ranks, rank]}

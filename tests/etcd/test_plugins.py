@@ -1,0 +1,84 @@
+"""Each of the three names is found, costs nothing to the others, and fails well."""
+
+import socket
+import subprocess
+from collections.abc import Callable, Iterator
+from typing import ClassVar
+
+import pytest
+
+from rendezvous_core import RendezvousConnectionError, RendezvousParameters, get_rendezvous_handler
+from rendezvous_core.testing import PluginSuite
+from rendezvous_etcd import EtcdServer, server
+
+OPTIONS = {"read_timeout": 1}
+BAD_OPTIONS = {
+    "read_timeout": "0",
+    "protocol": "ftp",
+    "ca_cert": "/nowhere/ca.pem",
+    "ssl_cert": "/nowhere/cert.pem",
+    "ssl_cert_key": "/nowhere/key.pem",
+    "user": "nobody",
+    "password": "none",
+}
+
+
+class EtcdPlugin(PluginSuite):
+    distribution = "rendezvous-etcd"
+    options: ClassVar = OPTIONS
+    bad_options: ClassVar = {**PluginSuite.bad_options, **BAD_OPTIONS, "ttl": 1, "member_ttl": 0}
+    bad_endpoints: ClassVar = (*PluginSuite.bad_endpoints, "h1:1,,h2:2", "http://h1:2379")
+
+    @pytest.fixture
+    def endpoint(self, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+        server = EtcdServer()
+        server.start(stderr=subprocess.DEVNULL)
+        yield server.get_endpoint()
+        server.stop()
+
+    @pytest.fixture
+    def secret_parameters(self, unreachable_endpoint: str) -> Callable[[str], RendezvousParameters]:
+        return lambda secret: RendezvousParameters(
+            self.backend, unreachable_endpoint, "run", 1, 1, user="me", password=secret, **OPTIONS
+        )
+
+
+class TestEtcdV3(EtcdPlugin):
+    backend = "etcd-v3"
+    clients: ClassVar = {"pyetcd", "grpc", "asyncio"}
+
+
+class TestEtcdV2(EtcdPlugin):
+    backend = "etcd-v2"
+    clients: ClassVar = {"etcd"}
+
+
+class TestEtcd(EtcdPlugin):
+    backend = "etcd"
+    clients: ClassVar = {"etcd"}
+    bad_options: ClassVar = {**BAD_OPTIONS, "timeout": "soon", "last_call_timeout": -1}
+    bad_endpoints: ClassVar = EtcdPlugin.bad_endpoints
+
+
+@pytest.mark.parametrize("backend", ["etcd", "etcd-v2"])
+def test_a_server_without_v2_is_told_apart(backend: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server, "has_v2", lambda binary: False)
+    modern = EtcdServer()
+    modern.start(stderr=subprocess.DEVNULL)
+    try:
+        params = RendezvousParameters(backend, modern.get_endpoint(), "run", 1, 1)
+        with pytest.raises(RendezvousConnectionError, match="has no v2 API: use the backend etcd-v3"):
+            get_rendezvous_handler(params)
+        with pytest.raises(Exception, match="has no v2 API: use rendezvous_etcd.Etcd3Client"):
+            modern.get_client()
+    finally:
+        modern.stop()
+
+
+def test_what_is_no_etcd_is_told_apart() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        params = RendezvousParameters(
+            "etcd-v3", f"127.0.0.1:{silent.getsockname()[1]}", "run", 1, 1, read_timeout=1
+        )
+        with pytest.raises(RendezvousConnectionError, match="cannot be reached within 1 s"):
+            get_rendezvous_handler(params)
