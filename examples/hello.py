@@ -4,8 +4,8 @@ import os
 
 from rendezvous_core import store_from_env
 
-rank, size = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
 store = store_from_env()
+rank, size = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
 
 # Every node writes a line about itself, and waits until all have done so.
 store.set(f"hello/{rank}", f"rank {rank} is process {os.getpid()}")

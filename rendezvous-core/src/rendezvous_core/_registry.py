@@ -17,7 +17,7 @@ from rendezvous_core._store import Store
 
 RendezvousHandlerCreator = Callable[[RendezvousParameters], RendezvousHandler]
 
-_PROVIDERS = {
+PROVIDERS = {
     "redis": "rendezvous-redis",
     "etcd": "rendezvous-etcd",
     "etcd-v2": "rendezvous-etcd",
@@ -171,7 +171,7 @@ def _plugin(name: str) -> Plugin:
 
 
 def _unknown(name: str) -> UnknownBackendError:
-    provider = _PROVIDERS.get(name)
+    provider = PROVIDERS.get(name)
     remedy = f"Install it: pip install {provider}." if provider else "Is its distribution installed?"
     installed = ", ".join(backend.name for backend in installed_backends()) or "none"
     return UnknownBackendError(

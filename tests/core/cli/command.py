@@ -23,3 +23,4 @@ tell("up", os.environ["RANK"], "of", os.environ["WORLD_SIZE"], "in", os.environ[
 gate = os.open(os.environ["GATE"], os.O_RDONLY | os.O_NONBLOCK)
 os.set_blocking(gate, True)
 os.read(gate, 1)
+sys.exit("--fail" in sys.argv)

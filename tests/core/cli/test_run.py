@@ -9,7 +9,7 @@ import pytest
 
 from rendezvous_core import RendezvousError, store_from_env
 from rendezvous_core.cli.exit_codes import ExitCode
-from tests.core.cli.conftest import CONF, Rdzv, pair, wait_until_up
+from tests.core.cli.conftest import COMMAND, CONF, Rdzv, pair, wait_until_up
 from tests.core.processes import wait_for_end
 
 HELLO = [sys.executable, str(Path(__file__).parents[3] / "examples" / "hello.py")]
@@ -134,6 +134,18 @@ def test_a_run_closed_from_outside_lets_its_commands_finish(rdzv: Rdzv) -> None:
         node.wait_for("closed")
     rdzv.open_gate()
     assert [node.wait() for node in nodes] == [ExitCode.OK, ExitCode.OK]
+
+
+def test_a_command_that_fails_after_the_run_was_closed_has_failed(rdzv: Rdzv) -> None:
+    fail_at_last = [*COMMAND, "--fail"]
+    node = rdzv.run("--nodes=1", "--max-restarts=3", command=fail_at_last)
+    wait_until_up(node)
+    rdzv.call("close")
+    node.wait_for("closed")
+    rdzv.open_gate()
+    node.wait_for("ended", exit_code=1)
+    assert node.wait() == ExitCode.COMMAND_FAILED
+    assert "is closed" in node.events[-1]["text"]
 
 
 def test_while_it_waits_it_says_who_is_missing(rdzv: Rdzv) -> None:

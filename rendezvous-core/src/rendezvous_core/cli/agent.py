@@ -1,6 +1,5 @@
 """One node of ``rdzv run``: meets the others, runs the command, meets again when the group changes."""
 
-import logging
 import queue
 import signal
 import subprocess
@@ -11,24 +10,21 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from rendezvous_core._environment import STORE_PREFIX, run_environment
 from rendezvous_core._errors import (
     RendezvousClosedError,
     RendezvousError,
     RendezvousGracefulExitError,
-    RendezvousTimeoutError,
 )
-from rendezvous_core._handler import RendezvousStoreInfo
 from rendezvous_core._params import RendezvousParameters
 from rendezvous_core.cli.child import Child, describe_exit
+from rendezvous_core.cli.event_log import events_told
 from rendezvous_core.cli.exit_codes import ExitCode, exit_code_of
-from rendezvous_core.cli.output import JsonOutput, Output
+from rendezvous_core.cli.output import Output
+from rendezvous_core.cli.seat import Seat, take_seat
 from rendezvous_core.cli.signals import STOPS, signals_to
 from rendezvous_core.cli.waiting import waiting_shown
-from rendezvous_core.dynamic.handler import DynamicRendezvousHandler, store_prefix
+from rendezvous_core.dynamic.handler import DynamicRendezvousHandler
 from rendezvous_core.protocol.node import Joined
-
-_SHOWN_EVENTS = ("coordinates", "departed", "disconnected", "reconnected", "closed")
 
 
 @dataclass(frozen=True)
@@ -40,11 +36,6 @@ class Job:
     """How often the command is started again after it failed."""
     grace: float
     """Seconds that the command has to end after a signal, before it is killed."""
-
-
-class _Seat(NamedTuple):
-    joined: Joined
-    environment: dict[str, str]
 
 
 class _Changed(NamedTuple):
@@ -59,7 +50,7 @@ class _Go(NamedTuple):
     pass
 
 
-_Event = signal.Signals | _Seat | _Changed | _Left | _Go | Child | RendezvousError
+_Event = signal.Signals | Seat | _Changed | _Left | _Go | Child | RendezvousError
 
 
 class Agent:
@@ -86,31 +77,25 @@ class Agent:
         self._job = job
         self._output = output
         self._local_rank = spawned_as
+        self._spawned = spawned_as is not None
         self._events: queue.SimpleQueue[_Event] = queue.SimpleQueue()
         self._failures = 0
+        self._failed = False
         self._stopping: signal.Signals | None = None
 
     def run(self) -> ExitCode:
         """Take part until the work is done, or cannot be; return what to exit with."""
-        log = _EventLog(self._tell)
-        logger = logging.getLogger("rendezvous_core")
-        logger.addHandler(log)
-        logger.setLevel(logging.INFO)
-        try:
-            spawned = self._local_rank is not None
-            # What --spawn ignores is not passed on; what reaches its nodes nevertheless is meant for them.
-            with signals_to(self._events.put, ignored=spawned):
-                if spawned and (stopped := self._wait_for_go()):
-                    return stopped
-                while True:
-                    answer = self._join()
-                    if isinstance(answer, ExitCode):
-                        return answer
-                    outcome = self._work(answer)
-                    if outcome is not None:
-                        return outcome
-        finally:
-            logger.removeHandler(log)
+        # What --spawn ignores is not passed on; what reaches its nodes nevertheless is meant for them.
+        with events_told(self._tell), signals_to(self._events.put, ignored=self._spawned):
+            if self._spawned and (stopped := self._wait_for_go()):
+                return stopped
+            while True:
+                answer = self._join()
+                if isinstance(answer, ExitCode):
+                    return answer
+                outcome = self._work(answer)
+                if outcome is not None:
+                    return outcome
 
     # Waiting
 
@@ -129,13 +114,13 @@ class Agent:
             self._events.put(_Go())
         self._events.put(signal.SIGTERM)  # whoever started this node is gone
 
-    def _join(self) -> _Seat | ExitCode:
+    def _join(self) -> Seat | ExitCode:
         self._tell("asking", "asks for a place", run_id=self._params.run_id, node=self._handler.node_id)
         _in_background(self._take_part)
         with waiting_shown(self._params, self._tell):
             while True:
                 event = self._events.get()
-                if isinstance(event, _Seat):
+                if isinstance(event, Seat):
                     break
                 if isinstance(event, RendezvousError):
                     return self._refused(event)
@@ -153,7 +138,9 @@ class Agent:
     def _take_part(self) -> None:
         """On a thread of its own: wait for a round, then for its end."""
         try:
-            seat = self._meet()
+            seat = take_seat(
+                self._handler, self._params, self._local_rank or 0, lambda: self._stopping is None
+            )
             if seat is None:
                 return
             self._events.put(seat)
@@ -166,47 +153,24 @@ class Agent:
             failure.__cause__ = error
             self._events.put(failure)
 
-    def _meet(self) -> _Seat | None:
-        while self._stopping is None:
-            info = self._handler.next_rendezvous()
-            joined = self._handler.joined
-            while joined and not self._handler.num_nodes_waiting():
-                try:
-                    # Rank 0 publishes before it returns, unless it dies first.
-                    info.store.wait([RendezvousStoreInfo.MASTER_ADDR_KEY], timeout=1.0)
-                except RendezvousTimeoutError:
-                    continue
-                bootstrap = info.bootstrap_store_info
-                environment = {
-                    "RANK": str(info.rank),
-                    "WORLD_SIZE": str(info.world_size),
-                    "LOCAL_RANK": str(self._local_rank or 0),
-                    "MASTER_ADDR": bootstrap.master_addr,
-                    "MASTER_PORT": str(bootstrap.master_port),
-                    "RDZV_ROUND": str(joined.round),
-                    STORE_PREFIX: store_prefix(self._params.run_id, joined),
-                }
-                return _Seat(joined, run_environment(self._params) | environment)
-        return None
-
     def _refused(self, error: RendezvousError) -> ExitCode:
-        if isinstance(error, RendezvousClosedError | RendezvousGracefulExitError) and self._failures:
+        if isinstance(error, RendezvousClosedError | RendezvousGracefulExitError) and self._failed:
             text = f"{error} The command had failed and cannot be started again."
             return self._leave(ExitCode.COMMAND_FAILED, text)
         return self._leave(exit_code_of(error), str(error))
 
     # Working
 
-    def _work(self, seat: _Seat) -> ExitCode | None:
+    def _work(self, seat: Seat) -> ExitCode | None:
         """Run the command in one round; return ``None`` when it is time to meet again."""
-        spawned = self._local_rank is not None
+        no_input = self._spawned or sys.stdin is None or sys.stdin.isatty()
         try:
             child = Child(
                 self._job.command,
                 seat.environment,
                 self._events.put,
-                stdin=subprocess.DEVNULL if spawned or sys.stdin.isatty() else None,
-                printer=self._print if isinstance(self._output, JsonOutput) else None,
+                stdin=subprocess.DEVNULL if no_input else None,
+                printer=self._print if self._output.takes_output else None,
             )
         except OSError as error:
             text = f"cannot start {self._job.command[0]!r}: {error.strerror}; left the run, which goes on"
@@ -223,6 +187,7 @@ class Agent:
             return self._leave(STOPS[self._stopping], f"left on {self._stopping.name}; the run goes on")
         if isinstance(changed, RendezvousError):
             return self._leave(exit_code_of(changed), str(changed))
+        self._failed = not changed and code != 0
         if changed:
             return None
         if code == 0:
@@ -235,7 +200,7 @@ class Agent:
         self._tell("restarting", text, reason="failure", exit_code=code)
         return None
 
-    def _follow(self, child: Child, seat: _Seat) -> bool | RendezvousError:
+    def _follow(self, child: Child, seat: Seat) -> bool | RendezvousError:
         """Wait for the end of the command; tell whether the group brought it about."""
         changed: bool | RendezvousError = False
         deadline: float | None = None
@@ -293,22 +258,6 @@ class Agent:
 
     def _print(self, stream: str, text: str) -> None:
         self._tell("output", text, stream=stream)
-
-
-class _EventLog(logging.Handler):
-    """Tells what the rendezvous logs: its events, and warnings."""
-
-    def __init__(self, tell: Callable[..., None]) -> None:
-        super().__init__()
-        self._tell_event = tell
-
-    def emit(self, record: logging.LogRecord) -> None:
-        event = getattr(record, "event", None)
-        if event is None:
-            if record.levelno >= logging.WARNING:
-                self._tell_event("warning", record.getMessage())
-        elif event.kind in _SHOWN_EVENTS and event.details.get("reason") != "done":
-            self._tell_event(event.kind, event.message, node=event.node, **event.details)
 
 
 def _in_background(target: Callable[[], object]) -> None:

@@ -5,7 +5,7 @@ import json
 import click
 
 from rendezvous_core._plugins import installed_backends
-from rendezvous_core._registry import _PROVIDERS as PROVIDERS
+from rendezvous_core._registry import PROVIDERS
 from rendezvous_core.cli.exit_codes import ExitCode
 from rendezvous_core.cli.options import output_options
 

@@ -146,10 +146,10 @@ def _describe(run_id: str, state: State, members: Mapping[str, Member], ages: Ma
     def asks(node: str) -> bool:
         return members[node].intent == "join" and not state.has_spent(node, members[node].ticket)
 
-    seated = {seat.node for seat in state.roster}
     nodes = []
     if state.phase == "joining":
-        nodes += [look(node, None, "away") for node in seated if node in members and not asks(node)]
+        former = [seat.node for seat in state.roster if seat.node in members]
+        nodes += [look(node, None, "away") for node in former if not asks(node)]
     else:
         for rank, seat in enumerate(state.roster):
             if seat.node in state.gone:

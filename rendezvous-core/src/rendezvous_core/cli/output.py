@@ -19,6 +19,9 @@ _COLORS = ("cyan", "magenta", "green", "yellow", "blue", "bright_red")
 class Output(ABC):
     """Where events are told. May be used from several threads."""
 
+    takes_output = False
+    """Whether a command's output is to be told, too, rather than to go where ours goes."""
+
     @abstractmethod
     def tell(self, event: str, text: str, *, local_rank: int | None = None, **details: object) -> None:
         """Tell that ``event`` happened: ``text`` for people, ``details`` for programs.
@@ -30,6 +33,8 @@ class Output(ABC):
 
 class JsonOutput(Output):
     """One JSON object a line, on stdout. Who reads it may go away."""
+
+    takes_output = True
 
     def __init__(self) -> None:
         self._lock = threading.Lock()

@@ -25,19 +25,15 @@ def plain_table(columns: Iterable[str]) -> Table:
 
 def run_table(look: RunLook) -> RenderableType:
     """Return what is known of a run."""
-    settings = f"{look.min_nodes} to {look.max_nodes} nodes"
-    head = Text.assemble((look.run_id, "bold"), f"  {settings}")
+    head = Text.assemble((look.run_id, "bold"), f"  {look.min_nodes} to {look.max_nodes} nodes")
+    # The table names the nodes.
+    summary = Text(str(look).partition(";")[0] + ".")
     if not look.nodes:
-        return Group(head, Text(str(look)))
+        return Group(head, summary)
     table = plain_table(("rank", "standing", "heartbeat", "address", "pid", "node", ""))
     for node in look.nodes:
         table.add_row(*_row(node))
-    return Group(head, Text(_summary(look)), "", table)
-
-
-def _summary(look: RunLook) -> str:
-    # The table names the nodes.
-    return str(look).partition(";")[0] + "."
+    return Group(head, summary, "", table)
 
 
 def _row(node: NodeLook) -> Iterable[RenderableType]:
