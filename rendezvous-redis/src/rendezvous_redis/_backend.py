@@ -7,7 +7,6 @@ from secrets import token_hex
 from typing import Any
 
 from rendezvous_core import Members, MembershipBackend, RendezvousStateError, Token
-from rendezvous_redis._client import ANSWER
 from rendezvous_redis._link import Command, Link
 from rendezvous_redis._run import RedisRun
 from rendezvous_redis._scripts import PUT_MEMBER, SET_STATE
@@ -32,7 +31,7 @@ class RedisRendezvousBackend(MembershipBackend):
 
     def __init__(self, run: RedisRun) -> None:
         self._run, self._keys, self._client = run, run.keys, run.client
-        self._patience = min(ANSWER, run.patience)
+        self._patience = run.short_patience
 
     @property
     def name(self) -> str:
@@ -112,16 +111,16 @@ class RedisRendezvousBackend(MembershipBackend):
         """See base class. Ends every wait that is under way, and closes the run's store too."""
         self._run.close()
 
-    def _watch(self, token: Token | None, listen: Command, timeout: float, link: Link, answer: float) -> bool:
+    def _watch(self, token: Token | None, listen: Command, timeout: float, link: Link) -> bool:
         link.send(("HGET", self._keys.state, "token"), listen)
-        if link.read(answer) != token:
+        if link.read() != token:
             # Usually there are news as well. Else the state was lost, and nothing ends the listening.
             if link.has_reply(0.1):
-                link.read(answer)
+                link.read()
             else:
                 link.close()
             return True
-        return link.read(timeout + answer) is not None
+        return link.read_late(timeout) is not None
 
     def _checked(self, token: bytes | None, data: bytes | None) -> tuple[bytes, Token]:
         if data is None or not _TOKEN.fullmatch(token or b""):

@@ -7,7 +7,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from secrets import token_hex
-from typing import Any, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 from redis.exceptions import MovedError, RedisError
 
@@ -19,10 +19,11 @@ from rendezvous_redis._locate import locator_of
 from rendezvous_redis._scripts import Script
 from rendezvous_redis._target import Target
 
+P = ParamSpec("P")
 T = TypeVar("T")
 
-ANSWER = 5.0
-"""Seconds after which a server that does not reply is taken for lost."""
+_TURNS = 16
+_TURN_PATIENCE = 0.1
 
 
 class Client:
@@ -31,10 +32,12 @@ class Client:
     May be used from several threads, and by a forked child, which makes connections of its own.
     What may pass, as a failover does, is tried again until ``patience`` seconds are over; then
     `RendezvousConnectionError` is raised. What will not pass raises `RendezvousStateError` at once.
+    A server that does not reply for ``answer`` seconds is taken for lost.
     """
 
-    def __init__(self, target: Target, tag: str) -> None:
+    def __init__(self, target: Target, tag: str, answer: float) -> None:
         self._target = target
+        self._answer = answer
         self._tag = tag
         self._closed = threading.Event()
         self._begin()
@@ -57,12 +60,12 @@ class Client:
 
     def call_all(self, *commands: Command, patience: float) -> list[Any]:
         """Perform several commands in order, not atomically, in one round trip."""
-        return self.run(lambda link, answer: link.exchange(commands, answer), patience)
+        return self.run(lambda link: _in_turn(link.exchange, *commands), patience)
 
     def call_script(self, script: Script, keys: Sequence[str], *arguments: Any, patience: float) -> Any:
         """Perform ``script``. It may happen twice if a reply is lost."""
         rest = (len(keys), *keys, *arguments)
-        return self.run(lambda link, answer: link.run(script, rest, answer), patience)
+        return self.run(lambda link: _in_turn(link.run, script, rest), patience)
 
     def call_once(self, script: Script, keys: Sequence[str], *arguments: Any, patience: float) -> bytes:
         """Perform ``script``, which happens once though a reply be lost; see `_scripts`."""
@@ -70,18 +73,15 @@ class Client:
         lane, number = self._lanes.pop() if self._lanes else (token_hex(8), 0)
         number += 1
         keys = (*keys, f"{self._tag}:call:{lane}")
-        remembered = int(patience + 2 * ANSWER)
+        remembered = round(patience + 2 * self._answer + 1)
         try:
             reply: bytes = self.call_script(script, keys, number, remembered, *arguments, patience=patience)
         finally:
             self._lanes.append((lane, number))
         return reply
 
-    def run(self, action: Callable[[Link, float], T], patience: float) -> T:
-        """Have ``action`` done with a connection, again with another one where the first fails.
-
-        It is also given the time for which to wait for an answer.
-        """
+    def run(self, action: Callable[[Link], T], patience: float) -> T:
+        """Have ``action`` done with a connection, again with another one where the first fails."""
         deadline = time.monotonic() + patience
         pause = 0.005
         while not self._closed.is_set():
@@ -105,12 +105,12 @@ class Client:
         for link in (*self._busy.values(), *self._idle):
             link.close()
 
-    def _attempt(self, action: Callable[[Link, float], T], deadline: float) -> T:
+    def _attempt(self, action: Callable[[Link], T], deadline: float) -> T:
         link = self._take(deadline)
         self._busy[id(link)] = link
         done = False
         try:
-            result = action(link, _answer(deadline))
+            result = action(link)
             done = True
         except (RedisError, OSError) as error:
             if isinstance(error, MovedError):
@@ -134,15 +134,14 @@ class Client:
                 link = self._idle.pop()
             except IndexError:
                 break
-            if link.address == self._address and link.is_idle():
+            if link.address == self._address:
                 return link
             link.close()
         address = self._address or self._locator.locate(deadline)
-        timeout = _answer(deadline)
         self._address = None
-        link = Link(self._target, address, timeout)
+        link = Link(self._target, address, self._answer)
         try:
-            self._locator.admit(link, timeout)
+            self._locator.admit(link)
         except BaseException:
             link.close()
             raise
@@ -154,6 +153,28 @@ class Client:
             self._begin()
 
 
-def _answer(deadline: float) -> float:
-    """Seconds to wait for an answer: a last attempt is not so short that it must fail."""
-    return min(ANSWER, max(1.0, deadline - time.monotonic()))
+_turns = threading.Semaphore(_TURNS)
+
+
+def _renew_turns() -> None:
+    global _turns
+    _turns = threading.Semaphore(_TURNS)
+
+
+os.register_at_fork(after_in_child=_renew_turns)
+
+
+def _in_turn(talk: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Let only a few threads of this process talk at a time.
+
+    One write wakes all nodes of a process. Where those are hundreds, and each of their threads fights
+    for the interpreter's lock around every system call, the fight takes longer than the work. Who
+    talks to a server that is silent does not hold up the others for long.
+    """
+    turns = _turns
+    granted = turns.acquire(timeout=_TURN_PATIENCE)
+    try:
+        return talk(*args, **kwargs)
+    finally:
+        if granted:
+            turns.release()

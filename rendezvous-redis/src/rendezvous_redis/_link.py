@@ -1,6 +1,8 @@
 """One connection to one server."""
 
 from collections.abc import Sequence
+from contextlib import suppress
+from importlib.util import find_spec
 from typing import Any, NoReturn, TypeAlias
 
 from redis.backoff import NoBackoff
@@ -12,6 +14,11 @@ from rendezvous_core._endpoint import Endpoint
 from rendezvous_redis._scripts import Script
 from rendezvous_redis._target import Credentials, Target
 from rendezvous_redis._tls import TlsConnection
+
+# Telling the server the name of the library would cost two round trips, and a permission.
+_NAMELESS: dict[str, Any] = (
+    {"driver_info": None} if find_spec("redis.driver_info") else {"lib_name": None, "lib_version": None}
+)
 
 Command: TypeAlias = tuple[Any, ...]
 Address: TypeAlias = Endpoint | str
@@ -27,6 +34,7 @@ class Link:
 
     def __init__(self, target: Target, address: Address, timeout: float, sentinel: bool = False) -> None:
         self.address = address
+        self.timeout = timeout
         credentials: Credentials = target.sentinel_credentials if sentinel else target.credentials
         arguments: dict[str, Any] = {
             "db": 0 if sentinel else target.db,
@@ -36,6 +44,8 @@ class Link:
             "socket_connect_timeout": timeout,
             "retry": Retry(NoBackoff(), 0),
             "protocol": 2,
+            "socket_read_size": 65536,
+            **_NAMELESS,
         }
         kind: Any = Connection
         if isinstance(address, str):
@@ -54,50 +64,43 @@ class Link:
         """Send all ``commands`` in one piece."""
         self._connection.send_packed_command(self._connection.pack_commands(commands))
 
-    def exchange(self, commands: Sequence[Command], timeout: float) -> list[Any]:
+    def exchange(self, *commands: Command) -> list[Any]:
         """Send ``commands`` and return all replies; raises the first error once all have come."""
         self.send(*commands)
         replies: list[Any] = []
         refusal: ResponseError | None = None
         for _ in commands:
             try:
-                replies.append(self.read(timeout))
+                replies.append(self.read())
             except ResponseError as error:
                 refusal = refusal or error
         if refusal is not None:
             raise refusal
         return replies
 
-    def run(self, script: Script, arguments: Sequence[Any], timeout: float) -> Any:
+    def run(self, script: Script, arguments: Sequence[Any]) -> Any:
         """Have the server run ``script``; ``arguments`` are the number of keys, the keys and the rest."""
         if script.sha in self._known:
-            try:
-                self.send(("EVALSHA", script.sha, *arguments))
-                return self.read(timeout)
-            except NoScriptError:
-                pass  # flushed
-        self.send(("EVAL", script.source, *arguments))
-        reply = self.read(timeout)
+            with suppress(NoScriptError):
+                return self.exchange(("EVALSHA", script.sha, *arguments))[0]
+        (reply,) = self.exchange(("EVAL", script.source, *arguments))
         self._known.add(script.sha)
         return reply
 
-    def read(self, timeout: float) -> Any:
+    def read(self) -> Any:
         """Return the next reply; raises it if it is an error, which may end the connection."""
-        if not self.has_reply(timeout):
-            self.close()
-            raise TimeoutError(f"no reply within {timeout:.3g} s")
         return self._connection.read_response()
+
+    def read_late(self, timeout: float) -> Any:
+        """Return a reply that the server may hold back for ``timeout`` seconds."""
+        if not self.has_reply(timeout + self.timeout):
+            self.close()
+            raise TimeoutError(f"no reply within {timeout + self.timeout:.3g} s")
+        return self.read()
 
     def has_reply(self, timeout: float) -> bool:
         """Wait for a reply to arrive; raises where the server has closed the connection."""
         return bool(self._connection.can_read(timeout))
-
-    def is_idle(self) -> bool:
-        """Whether the connection is open, and there is no reply that nobody has read."""
-        try:
-            return not self.has_reply(0)
-        except Exception:
-            return False
 
     def close(self) -> None:
         """Close the connection; ends a read under way in another thread, which then raises anything."""

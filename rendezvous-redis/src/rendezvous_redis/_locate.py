@@ -18,7 +18,7 @@ class Locator(Protocol):
     def locate(self, deadline: float) -> Address:
         """Return where the server is now. Raises what redis-py raises, and `NoMasterError`."""
 
-    def admit(self, link: Link, timeout: float) -> None:
+    def admit(self, link: Link) -> None:
         """Raise unless ``link``, which is new, leads to a server that may be used."""
 
 
@@ -39,7 +39,7 @@ class _Fixed:
     def locate(self, deadline: float) -> Address:
         return self._address
 
-    def admit(self, link: Link, timeout: float) -> None:
+    def admit(self, link: Link) -> None:
         """There is no other."""
 
 
@@ -71,9 +71,9 @@ class _Sentinels:
             raise UnknownMasterError(f"the Sentinels know no master named {self._target.master!r}")
         raise NoMasterError(f"no Sentinel told the master {self._target.master!r}: {'; '.join(failures)}")
 
-    def admit(self, link: Link, timeout: float) -> None:
+    def admit(self, link: Link) -> None:
         """A Sentinel may still name a server that has just been, or is about to be, deposed."""
-        (role,) = link.exchange([("ROLE",)], timeout)
+        (role,) = link.exchange(("ROLE",))
         if role[0] != b"master":
             raise NoMasterError(f"{link.address} is a {role[0].decode()}, not yet or no longer the master")
 
@@ -105,19 +105,20 @@ class _Cluster:
             failures.append(f"{node}: knows nobody who serves slot {self._slot}")
         raise NoMasterError("; ".join(failures))
 
-    def admit(self, link: Link, timeout: float) -> None:
+    def admit(self, link: Link) -> None:
         """The wrong node says so itself, at the first command."""
 
 
 def _ask(target: Target, host: Endpoint, command: Command, deadline: float, sentinel: bool = False) -> Any:
-    timeout = deadline - time.monotonic()
+    timeout = min(deadline - time.monotonic(), _PATIENCE)
     if timeout <= 0:
         raise ConnectionError("no time left to ask")
-    link = Link(target, host, min(timeout, _PATIENCE), sentinel)
+    link = Link(target, host, timeout, sentinel)
     try:
-        return link.exchange([command], min(timeout, _PATIENCE))[0]
+        return link.exchange(command)[0]
     finally:
         link.close()
 
 
 _PATIENCE = 1.0
+"""Seconds after which the next one is asked."""

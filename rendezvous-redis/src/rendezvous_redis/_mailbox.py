@@ -105,11 +105,11 @@ class Mailbox:
                 self._fail(error)
             raise
 
-    def _listen(self, patience: float, link: Link, answer: float) -> set[str] | None:
+    def _listen(self, patience: float, link: Link) -> set[str] | None:
         place = (f"{self._run.keys.waiters}:{self._id}", self._read_to)
         block = max(1, round(patience * 1000))
         link.send(("XREAD", "COUNT", 1000, "BLOCK", block, "STREAMS", *place))
-        mail = link.read(patience + answer)
+        mail = link.read_late(patience)
         if mail is None:
             return None
         ((_, entries),) = mail

@@ -1,10 +1,12 @@
 """The data of one run on one server, as backend and store share them."""
 
-from rendezvous_redis._client import ANSWER, Client
+from rendezvous_redis._client import Client
 from rendezvous_redis._keys import Keys, keys_of, tag_of
 from rendezvous_redis._options import RedisOptions
 from rendezvous_redis._scripts import REFRESH
 from rendezvous_redis._target import parse_target
+
+_ANSWER = 5.0
 
 
 class RedisRun:
@@ -32,9 +34,11 @@ class RedisRun:
         """Milliseconds after which the keys expire."""
         self.patience = options.read_timeout
         """Seconds for which the store tries to reach the server."""
-        self.client = Client(parse_target(endpoint, options), tag)
+        self.short_patience = min(_ANSWER, options.read_timeout)
+        """The same for the backend, whose callers go on trying by themselves."""
+        self.client = Client(parse_target(endpoint, options), tag, self.short_patience)
         try:
-            self.client.call_script(REFRESH, self.keys, self.ttl, patience=min(ANSWER, self.patience))
+            self.client.call_script(REFRESH, self.keys, self.ttl, patience=self.short_patience)
         except BaseException:
             self.client.close()
             raise
