@@ -1,6 +1,8 @@
 """Every check of this repository: ``nox`` runs them all, ``nox -l`` lists them."""
 
+import os
 import re
+import shutil
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -17,6 +19,7 @@ PROJECTS: dict[str, dict[str, Any]] = {
     path.parent.name: tomllib.loads(path.read_text())["project"]
     for path in sorted(Path(__file__).parent.glob("rendezvous-*/pyproject.toml"))
 }
+EXAMPLES = sorted(path.parent.name for path in Path(__file__).parent.glob("examples/*/pyproject.toml"))
 TEST_TOOLS = ["pytest", "pytest-timeout", "pytest-xdist", "hypothesis"]
 
 
@@ -40,12 +43,15 @@ def from_folders(*names: str) -> list[str]:
     ]
 
 
-def own_tests(name: str) -> list[str]:
+def own_tests(name: str, python: str) -> list[str]:
     """Where a distribution's tests are; core also runs those that cross distributions."""
     if name != "rendezvous-core":
         return [f"tests/{name.removeprefix('rendezvous-')}"]
     others = [each.removeprefix("rendezvous-") for each in PROJECTS if each != name]
-    return ["tests", *(f"--ignore=tests/{each}" for each in (*others, "wheels"))]
+    # The protocol is the same by any interpreter: the whole simulation runs once, by the oldest.
+    schedules = 20_000 if python == pythons(name)[0] else 1_000
+    ignored = [f"--ignore=tests/{each}" for each in (*others, "wheels")]
+    return ["tests", "tests/simulation", f"--schedules={schedules}", *ignored]
 
 
 @nox.session
@@ -75,7 +81,7 @@ def types(session: nox.Session) -> None:
 def tests(session: nox.Session, name: str) -> None:
     """The tests of one distribution, by one interpreter."""
     session.install(*TEST_TOOLS, *from_folders(name))
-    session.run("pytest", "-n", "auto", *own_tests(name), *session.posargs)
+    session.run("pytest", "-n", "auto", *own_tests(name, str(session.python)), *session.posargs)
 
 
 @nox.session
@@ -83,3 +89,30 @@ def wheels(session: nox.Session) -> None:
     """Each distribution built, installed alone into a fresh environment, and used there."""
     session.install("build", "pytest", "pytest-timeout", "virtualenv")
     session.run("pytest", "tests/wheels", *session.posargs)
+
+
+@nox.session
+@nox.parametrize("name", [nox.param(name, id=name.removeprefix("rendezvous-")) for name in EXAMPLES])
+def downstream(session: nox.Session, name: str) -> None:
+    """A third party's plugin, installed beside core as users get it: its types and its tests."""
+    built = session.create_tmp()
+    session.run("pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", built, "./rendezvous-core")
+    core = next(Path(built).glob(f"rendezvous_core-{PROJECTS['rendezvous-core']['version']}-*.whl"))
+    session.install("mypy", "pytest-timeout", f"{core}[testing]", f"./examples/{name}[test]")
+    if name == "rendezvous-zookeeper":
+        provide_zookeeper(session)
+    session.chdir(f"examples/{name}")
+    session.run("mypy")
+    session.run("pytest", "--timeout", "300", *session.posargs)
+
+
+def provide_zookeeper(session: nox.Session) -> None:
+    """Install the server where that takes no more than asking, as on CI; else its tests say what to do."""
+    is_here = {"ZOOKEEPER_ENDPOINT", "ZOOKEEPER_HOME"} & os.environ.keys() or (
+        shutil.which("java") and Path("/usr/share/java/zookeeper.jar").exists()
+    )
+    if is_here or os.geteuid() != 0 or not shutil.which("apt-get"):
+        return
+    packages = ["zookeeper", "default-jre-headless"]
+    for command in (["update"], ["install", "-y", "--no-install-recommends", *packages]):
+        session.run("apt-get", *command, external=True, success_codes=[0, 100], silent=True)

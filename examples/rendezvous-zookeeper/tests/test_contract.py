@@ -16,7 +16,7 @@ from rendezvous_core.testing import (
     StoreSuite,
 )
 
-OPTIONS = {"read_timeout": 2}
+OPTIONS = {"read_timeout": 4}
 TOO_LONG = {"large_values": "a ZooKeeper node holds less than 1 MiB"}
 
 
@@ -37,7 +37,7 @@ class TestBackend(Zookeeper, MembershipSuite):
 
     @pytest.fixture
     def backend_factory(self, link: Proxy) -> Callable[[str], ZookeeperBackend]:
-        return lambda run_id: ZookeeperBackend(Session(link.endpoint, read_timeout=2), run_id)
+        return lambda run_id: ZookeeperBackend(Session(link.endpoint, read_timeout=4), run_id)
 
 
 class TestStore(Zookeeper, StoreSuite):
@@ -48,7 +48,7 @@ class TestStore(Zookeeper, StoreSuite):
         backends: list[ZookeeperBackend] = []
 
         def connect(run_id: str) -> ZookeeperStore:
-            backends.append(ZookeeperBackend(Session(link.endpoint, read_timeout=2), run_id))
+            backends.append(ZookeeperBackend(Session(link.endpoint, read_timeout=4), run_id))
             return ZookeeperStore(backends[-1].session, f"{backends[-1].path}/store")
 
         yield connect

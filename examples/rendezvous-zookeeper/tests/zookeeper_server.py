@@ -7,6 +7,8 @@ import subprocess
 import time
 from pathlib import Path
 
+from rendezvous_zookeeper import Session
+
 DEBIAN = Path("/usr/share/java/zookeeper.jar")
 
 ADVICE = (
@@ -41,8 +43,8 @@ class ZookeeperServer:
         self._command = [
             "java",
             *("-cp", classes, "-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"),
-            # Nobody pulls the plug of the machine here, and without it a write costs no disk access.
-            *("-Dzookeeper.forceSync=no", "-Djava.awt.headless=true"),
+            # Nobody pulls the plug of the machine here, so that no write needs to wait for the disk.
+            *("-Dzookeeper.forceSync=no", "-Dzookeeper.preAllocSize=1024", "-Djava.awt.headless=true"),
             *("org.apache.zookeeper.server.ZooKeeperServerMain", str(config)),
         ]
         self._process: subprocess.Popen[bytes] | None = None
@@ -62,13 +64,14 @@ class ZookeeperServer:
 
     def _await_readiness(self, process: subprocess.Popen[bytes]) -> None:
         deadline = time.monotonic() + 60
-        while not self._is_ready():
+        while not self._is_alive():
             if process.poll() is not None or time.monotonic() > deadline:
                 process.kill()
                 raise RuntimeError(f"ZooKeeper does not start:\n{self._log.read_text()[-4000:]}")
             time.sleep(0.02)
+        Session(f"127.0.0.1:{self.port}", read_timeout=60).close()  # the first one takes longest
 
-    def _is_ready(self) -> bool:
+    def _is_alive(self) -> bool:
         try:
             with socket.create_connection(("127.0.0.1", self.port), timeout=5) as connection:
                 connection.sendall(b"ruok")

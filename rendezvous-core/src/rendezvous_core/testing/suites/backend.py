@@ -243,8 +243,8 @@ class BackendSuite(Suite):
         """While the server is away, calls raise `RendezvousConnectionError`, which says something."""
         _, token = written(backend.set_state(b"first"))
         with stopped(server):
-            for call in (backend.get_state, lambda: backend.set_state(b"second", token)):
-                error = start(call).exception(self.patience)
+            reading, writing = start(backend.get_state), start(backend.set_state, b"second", token)
+            for error in (reading.exception(self.patience), writing.exception(self.patience)):
                 assert isinstance(error, RendezvousConnectionError), f"got {error!r}"
                 assert str(error).strip()
 
