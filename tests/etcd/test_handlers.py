@@ -19,7 +19,13 @@ class OnEtcd(OnServer):
         def create(run_id: str, min_nodes: int, max_nodes: int, **options: Any) -> RendezvousHandler:
             return get_rendezvous_handler(
                 RendezvousParameters(
-                    self.backend, server.get_endpoint(), run_id, min_nodes, max_nodes, read_timeout=2, **options
+                    self.backend,
+                    server.get_endpoint(),
+                    run_id,
+                    min_nodes,
+                    max_nodes,
+                    read_timeout=2,
+                    **options,
                 )
             )
 

@@ -3,7 +3,7 @@
 import socket
 import subprocess
 from collections.abc import Callable, Iterator
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import pytest
 
@@ -11,7 +11,7 @@ from rendezvous_core import RendezvousConnectionError, RendezvousParameters, get
 from rendezvous_core.testing import PluginSuite
 from rendezvous_etcd import EtcdServer, server
 
-OPTIONS = {"read_timeout": 1}
+OPTIONS: dict[str, Any] = {"read_timeout": 1}
 BAD_OPTIONS = {
     "read_timeout": "0",
     "protocol": "ftp",
@@ -69,7 +69,7 @@ def test_a_server_without_v2_is_told_apart(backend: str, monkeypatch: pytest.Mon
         params = RendezvousParameters(backend, modern.get_endpoint(), "run", 1, 1)
         with pytest.raises(RendezvousConnectionError, match="has no v2 API: use the backend etcd-v3"):
             get_rendezvous_handler(params)
-        with pytest.raises(Exception, match="has no v2 API: use rendezvous_etcd.Etcd3Client"):
+        with pytest.raises(Exception, match=r"has no v2 API: use rendezvous_etcd\.Etcd3Client"):
             modern.get_client()
     finally:
         modern.stop()

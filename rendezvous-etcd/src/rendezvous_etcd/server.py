@@ -82,7 +82,7 @@ class EtcdServer:
         """
         if self.pid and not has_v2(find_binary()):
             raise RendezvousError(
-                "This version of etcd has no v2 API: use rendezvous_etcd.Etcd3Client, and the backend etcd-v3."
+                "This version of etcd has no v2 API: use rendezvous_etcd.Etcd3Client and the backend etcd-v3."
             )
         import etcd
 

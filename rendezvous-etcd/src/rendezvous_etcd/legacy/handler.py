@@ -50,7 +50,9 @@ class EtcdRendezvousHandler(RendezvousHandler):
         try:
             version, rank, world_size = self._rendezvous.rendezvous_barrier()
         except RendezvousTimeoutError as error:
-            raise RendezvousTimeoutError(f"{error} This node is {self._local_addr or socket.getfqdn()}.") from error
+            raise RendezvousTimeoutError(
+                f"{error} This node is {self._local_addr or socket.getfqdn()}."
+            ) from error
         self._waiting = 0
         store = self._rendezvous.setup_kv_store(version)
         build = functools.partial(RendezvousStoreInfo.build, rank, store, self._local_addr)

@@ -1,0 +1,41 @@
+"""Nodes of torch, and where they meet ours."""
+
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from rendezvous_etcd import EtcdServer
+
+pytest.importorskip("torch", reason="torch is not installed: there is no small build of it for this Python")
+
+
+@contextmanager
+def serve() -> Iterator[EtcdServer]:
+    """A server."""
+    server = EtcdServer()
+    server.start(stderr=subprocess.DEVNULL)
+    try:
+        yield server
+    finally:
+        server.stop()
+
+
+def torch_store(client: Any, prefix: str, timeout: timedelta) -> Any:
+    """torch's store."""
+    from torch.distributed.elastic.rendezvous.etcd_store import EtcdStore
+
+    return EtcdStore(client, prefix, timeout)
+
+
+def torch_handler(endpoint: str, run_id: str, min_nodes: int, max_nodes: int, **options: Any) -> Any:
+    """torch's legacy handler."""
+    from torch.distributed.elastic.rendezvous import RendezvousParameters
+    from torch.distributed.elastic.rendezvous.etcd_rendezvous import create_rdzv_handler
+
+    return create_rdzv_handler(
+        RendezvousParameters("etcd", endpoint, run_id, min_nodes, max_nodes, "torch.test", **options)
+    )
