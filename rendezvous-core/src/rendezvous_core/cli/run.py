@@ -7,6 +7,7 @@ import shutil
 
 import click
 
+from rendezvous_core._endpoint import redact
 from rendezvous_core._environment import run_environment
 from rendezvous_core._registry import create_backend, get_rendezvous_handler
 from rendezvous_core.cli.agent import Agent, Job
@@ -104,6 +105,11 @@ def _spawn(
         "--",
         *job.command,
     ]
-    hint = shlex.join(["rdzv", "watch", "--run-id", run_id])
-    output.tell("spawned", f"{number} nodes in the run {run_id}; see them with: {hint}", run_id=run_id)
+    hint = ["rdzv", "watch", "--run-id", run_id]
+    if target.backend != "sqlite":
+        hint += ["--backend", target.backend]
+    if target.endpoint and redact(target.endpoint) == target.endpoint:
+        hint += ["--endpoint", target.endpoint]
+    text = f"{number} nodes in the run {run_id}; see them with: {shlex.join(hint)}"
+    output.tell("spawned", text, run_id=run_id)
     return Nodes(number, arguments, run_environment(params), output).run()
