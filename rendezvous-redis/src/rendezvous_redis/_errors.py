@@ -25,6 +25,10 @@ _CODE = re.compile(
     r"\b(BUSY|CLUSTERDOWN|LOADING|MASTERDOWN|MISCONF|NOAUTH|NOPERM|NOREPLICAS|OOM|READONLY|TRYAGAIN"
     r"|UNBLOCKED|WRONGPASS|WRONGTYPE)\b"
 )
+_PHRASES = {
+    "NOAUTH": re.compile("unauthenticated"),
+    "NOPERM": re.compile("no permissions|can't run this command|can't access at least one"),
+}
 _CLASSES: dict[type[Exception], str] = {
     AskError: "TRYAGAIN",
     AuthenticationError: "WRONGPASS",
@@ -67,8 +71,11 @@ def code_of(error: Exception) -> str:
     for kind, code in _CLASSES.items():
         if isinstance(error, kind):
             return code
-    found = _CODE.search(str(error)) if isinstance(error, ResponseError) else None
-    return found[1] if found else ""
+    if not isinstance(error, ResponseError):
+        return ""
+    if found := _CODE.search(str(error)):
+        return found[1]
+    return next((code for code, phrase in _PHRASES.items() if phrase.search(str(error))), "")
 
 
 def is_passing(error: Exception) -> bool:

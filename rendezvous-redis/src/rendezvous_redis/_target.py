@@ -15,7 +15,7 @@ PORT = 6379
 SENTINEL_PORT = 26379
 
 _URL = re.compile(
-    r"(?P<scheme>[a-z]+)://((?P<user>[^/?#]*)@)?(?P<hosts>[^/?#@]*)(?P<path>/[^?#]*)?(\?(?P<query>[^#]*))?"
+    r"(?P<scheme>[a-z]+)://((?P<user>[^/?#]*)@)?(?P<hosts>[^/?#@]*)(?P<path>/[^?#@]*)?(\?(?P<query>[^#]*))?"
 )
 _FORMS = (
     "host[:port], redis://host[:port][/db], rediss:// for the same over TLS, unix:///path[?db=0], "

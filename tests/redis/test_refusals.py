@@ -1,0 +1,274 @@
+"""What servers refuse: each a clear error at once, or at the latest when patience is over."""
+
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import redis
+
+from rendezvous_core import RendezvousConnectionError, RendezvousStateError
+from rendezvous_redis import RedisRendezvousBackend, RedisRun, RedisServer, RedisStore
+from tests.redis.conftest import OpenRun
+from tests.redis.groups import Sentinels, ask, until
+from tests.redis.servers import VARIANTS, server_of
+from tests.support.tls import Certificates, TlsProxy
+
+PASSWORD = "s3cret"
+# What the README tells administrators to grant.
+GRANTED = (
+    "+select +role +cluster|slots +eval +evalsha +get +set +hget +hmget +hgetall +hset +hdel +hexists +hlen "
+    "+hkeys +hincrby +xadd +xread +xrevrange +expire +pexpire"
+)
+
+
+@pytest.fixture
+def guarded(binary: Path) -> Iterator[RedisServer]:
+    """A server that asks for a password."""
+    with RedisServer(binary=binary, password=PASSWORD) as server:
+        yield server
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.parametrize("given", [None, "wrong"])
+def test_wrong_password(variant: str, given: str | None, open_run: OpenRun) -> None:
+    """A missing or wrong password is told at once, without the password."""
+    with (
+        RedisServer(binary=server_of(variant), password=PASSWORD) as server,
+        pytest.raises(RendezvousStateError, match="password") as caught,
+    ):
+        open_run(server.endpoint, password=given)
+    assert server.endpoint in str(caught.value)
+    assert "wrong" not in str(caught.value).replace("wrong number", "").replace("WRONGPASS", "")
+
+
+def test_password_changed_meanwhile(guarded: RedisServer, open_run: OpenRun) -> None:
+    """Who connects anew with a password that was changed is told so; nobody tries for ever."""
+    store = RedisStore(open_run(guarded.endpoint, password=PASSWORD))
+    store.set("key", "value")
+    ask(guarded, "CONFIG", "SET", "requirepass", "changed", password=PASSWORD)
+    with redis.Redis(guarded.host, guarded.port, password="changed") as admin:
+        admin.client_kill_filter(_type="normal", skipme=True)
+    with pytest.raises(RendezvousStateError, match="password"):
+        store.get("key")
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_what_to_grant(variant: str, open_run: OpenRun) -> None:
+    """A user with the permissions that the README lists can do everything."""
+    with RedisServer(binary=server_of(variant)) as server:
+        ask(server, "ACL", "SETUSER", "node", "on", f">{PASSWORD}", "~{rendezvous:*", *GRANTED.split())
+        use(open_run(server.endpoint, username="node", password=PASSWORD))
+        assert not ask(server, "ACL", "LOG")
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.parametrize("forbidden", ["-xadd", "-evalsha -eval", "-hgetall", "resetkeys ~other*"])
+def test_no_permission(variant: str, forbidden: str, open_run: OpenRun) -> None:
+    """A command or key that the user may not use is told at once, with where to read what to grant."""
+    with RedisServer(binary=server_of(variant)) as server:
+        rules = ("on", f">{PASSWORD}", "~*", "+@all", *forbidden.split())
+        ask(server, "ACL", "SETUSER", "node", *rules)
+        with pytest.raises(RendezvousStateError, match="grant"):
+            use(open_run(server.endpoint, username="node", password=PASSWORD))
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_wrong_type(variant: str, open_run: OpenRun) -> None:
+    """Something else under a key of ours is told, with what to do; it is not overwritten."""
+    with RedisServer(binary=server_of(variant)) as server:
+        run = open_run(server.endpoint)
+        backend, store = RedisRendezvousBackend(run), RedisStore(run)
+        for key in run.keys:
+            ask(server, "SET", key, "foreign")
+        calls: list[Callable[[], object]] = [
+            backend.get_state,
+            lambda: backend.set_state(b"state"),
+            lambda: backend.put_member("node", b"record", announce=True),
+            lambda: backend.remove_member("node"),
+            backend.members,
+            lambda: backend.wait_for_change(None, 30),
+            lambda: store.set("key", b"value"),
+            lambda: store.get("key"),
+            lambda: store.add("key", 1),
+            lambda: store.append("key", b"value"),
+            lambda: store.compare_set("key", b"", b"value"),
+            lambda: store.check(["key"]),
+            lambda: store.wait(["key"]),
+            lambda: store.delete_key("key"),
+            store.num_keys,
+            store.list_keys,
+            lambda: store.queue_push("queue", b"item"),
+            lambda: store.queue_pop("queue"),
+            lambda: store.queue_len("queue"),
+        ]
+        for call in calls:
+            with pytest.raises(RendezvousStateError, match="something else"):
+                call()
+        assert {ask(server, "GET", key) for key in run.keys} == {b"foreign"}
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_out_of_memory(variant: str, open_run: OpenRun) -> None:
+    """A server without memory refuses writes as such, half-writes nothing, and is used again later."""
+    with RedisServer(binary=server_of(variant)) as server:
+        run = open_run(server.endpoint)
+        backend, store = RedisRendezvousBackend(run), RedisStore(run)
+        written = backend.set_state(b"before")
+        store.set("key", b"before")
+        ask(server, "CONFIG", "SET", "maxmemory", 1)
+        for call in (
+            lambda: backend.set_state(b"after", written and written[1]),
+            lambda: backend.put_member("node", b"record", announce=True),
+            lambda: store.set("key", b"after"),
+            lambda: store.add("number", 1),
+        ):
+            with pytest.raises(RendezvousStateError, match="memory"):
+                call()
+        assert backend.get_state() == (written and written[:2])
+        assert store.get("key") == b"before"
+        assert not backend.members().records
+        ask(server, "CONFIG", "SET", "maxmemory", 0)
+        assert store.add("number", 1) == 1
+        backend.put_member("node", b"record", announce=True)
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_read_only_replica(variant: str, own_server: RedisServer, open_run: OpenRun) -> None:
+    """A replica in the place of its primary is told as such before anybody relies on it."""
+    config = [f"replicaof {own_server.host} {own_server.port}"]
+    with RedisServer(binary=server_of(variant), config=config) as replica:
+        if variant == "valkey":
+            until(lambda: Sentinels.is_in_sync(replica))
+        with pytest.raises(RendezvousConnectionError, match="replica"):
+            open_run(replica.endpoint, read_timeout=0.5)
+
+
+def test_no_such_database(shared_server: RedisServer, open_run: OpenRun) -> None:
+    """A database that is not there is told at once."""
+    with pytest.raises(RendezvousStateError, match="DB index"):
+        open_run(shared_server.endpoint, db=99)
+
+
+def test_databases_are_apart(shared_server: RedisServer, open_run: OpenRun) -> None:
+    """The same run in another database is another run, and so is it under another prefix."""
+    stores = [
+        RedisStore(open_run(shared_server.endpoint, **options))
+        for options in ({}, {"db": 2}, {"key_prefix": "other"})
+    ]
+    stores[0].set("key", b"value")
+    assert [store.check(["key"]) for store in stores] == [True, False, False]
+
+
+def test_too_many_clients(binary: Path, open_run: OpenRun) -> None:
+    """A server that has no place left says so."""
+    with (
+        RedisServer(binary=binary, config=["maxclients 1"]) as server,
+        redis.Redis(port=server.port) as other,
+    ):
+        other.ping()
+        with pytest.raises(RendezvousConnectionError, match="max number of clients"):
+            open_run(server.endpoint, read_timeout=0.5)
+        other.close()
+        assert open_run(server.endpoint)
+
+
+def test_no_redis_at_all(open_run: OpenRun) -> None:
+    """Something that answers in another protocol is told to be no Redis."""
+
+    def answer(listener: socket.socket) -> None:
+        connection, _ = listener.accept()
+        connection.recv(100)
+        connection.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        threading.Thread(target=answer, args=(listener,), daemon=True).start()
+        with pytest.raises(RendezvousStateError, match="does not speak the protocol"):
+            open_run(f"127.0.0.1:{listener.getsockname()[1]}", read_timeout=1.0)
+
+
+class TestTls:
+    @pytest.fixture
+    def certificates(self, tmp_path: Path) -> Certificates:
+        return Certificates(tmp_path / "ours")
+
+    @pytest.fixture
+    def open_tls(
+        self, shared_server: RedisServer, certificates: Certificates, open_run: OpenRun
+    ) -> Iterator[Callable[..., RedisRun]]:
+        """Open a run behind TLS whose certificate is for ``name``."""
+        proxies: list[TlsProxy] = []
+
+        def open_tls(name: str = "127.0.0.1", ask_clients: bool = False, **options: object) -> RedisRun:
+            context = certificates.context(name, ask_clients=ask_clients)
+            proxies.append(TlsProxy(shared_server.host, shared_server.port, context))
+            return open_run(f"rediss://127.0.0.1:{proxies[-1].port}", read_timeout=1.0, **options)
+
+        yield open_tls
+        for proxy in proxies:
+            proxy.__exit__()
+
+    def test_trusted(self, open_tls: Callable[..., RedisRun], certificates: Certificates) -> None:
+        """With the authority's certificate the server is trusted."""
+        use(open_tls(ca_cert=certificates.ca_cert))
+
+    def test_client_certificate(self, open_tls: Callable[..., RedisRun], certificates: Certificates) -> None:
+        """A server may ask for the client's certificate."""
+        certificate, key = certificates.issue("client")
+        given = {"ca_cert": certificates.ca_cert, "ssl_cert": certificate, "ssl_cert_key": key}
+        use(open_tls(ask_clients=True, **given))
+        with pytest.raises(RendezvousConnectionError):
+            open_tls(ask_clients=True, ca_cert=certificates.ca_cert)
+
+    def test_unknown_authority(self, open_tls: Callable[..., RedisRun], tmp_path: Path) -> None:
+        """A certificate of somebody else's authority is refused at once; there is no way around."""
+        with pytest.raises(RendezvousStateError, match="ca_cert"):
+            open_tls()
+        with pytest.raises(RendezvousStateError, match="ca_cert"):
+            open_tls(ca_cert=Certificates(tmp_path / "theirs").ca_cert)
+
+    def test_wrong_host(self, open_tls: Callable[..., RedisRun], certificates: Certificates) -> None:
+        """A certificate for another host is refused at once."""
+        with pytest.raises(RendezvousStateError, match="host name"):
+            open_tls("other.test", ca_cert=certificates.ca_cert)
+
+    def test_mixed_up(
+        self, shared_server: RedisServer, certificates: Certificates, open_run: OpenRun
+    ) -> None:
+        """TLS to a server without it is a connection error, and so is the reverse."""
+        with pytest.raises(RendezvousConnectionError):
+            open_run(f"rediss://{shared_server.endpoint}", read_timeout=1.0)
+        context = certificates.context("127.0.0.1", ask_clients=False)
+        with (
+            TlsProxy(shared_server.host, shared_server.port, context) as proxy,
+            pytest.raises(RendezvousConnectionError),
+        ):
+            open_run(f"redis://127.0.0.1:{proxy.port}", read_timeout=1.0)
+
+
+def use(run: RedisRun) -> None:
+    """Do everything once."""
+    backend, store = RedisRendezvousBackend(run), RedisStore(run)
+    assert backend.get_state() is None
+    written = backend.set_state(b"state")
+    assert written
+    backend.put_member("node", b"record", announce=True)
+    members = backend.members()
+    backend.wait_for_change(written[1], 0.01, members.token)
+    backend.remove_member("node")
+    waiting = threading.Thread(target=store.get, args=("key",), daemon=True)
+    waiting.start()
+    store.set("key", b"value")
+    waiting.join(30)
+    assert not waiting.is_alive()
+    store.add("number", 1)
+    store.append("key", b"more")
+    store.compare_set("key", b"other", b"new")
+    store.multi_get(["key", "number"])
+    assert store.check(["key"])
+    assert store.delete_key("key")
+    assert store.num_keys() == len(store.list_keys()) == 1
+    store.queue_push("queue", b"item")
+    assert store.queue_len("queue") == 1
+    store.queue_pop("queue")
