@@ -1,0 +1,53 @@
+"""From the parameters of torchrun to a handler."""
+
+import logging
+from typing import Any
+
+from rendezvous_c10d.torchrun.errors import as_torch_raises
+from rendezvous_c10d.torchrun.handler import TorchrunHandler
+from rendezvous_core import RendezvousParameters, get_rendezvous_handler
+from rendezvous_core._plugins import installed_backends
+
+_ANY = "rendezvous"
+"""The name in torchrun behind which every backend can be reached."""
+
+_logger = logging.getLogger("rendezvous_c10d")
+
+
+def create_handler(params: Any) -> TorchrunHandler:
+    """Create the handler of a torchrun agent.
+
+    ``params`` are torch's; torchrun gives all options as text. What the adapter itself knows:
+
+    - ``use_backend``: the backend, where torchrun was called with ``--rdzv-backend=rendezvous``.
+      (torchrun itself takes an option ``backend`` for a mistake.)
+    - ``close_on_failure`` (false): a node whose workers failed for good closes the run for all, as
+      torch's own handler does, instead of leaving it to the others.
+
+    All others are those of the backend and of `rendezvous_core.create_handler`.
+
+    Raises:
+        ValueError: an option or the endpoint is wrong.
+        torch.distributed.elastic.rendezvous.RendezvousError: the backend is not installed, or
+            cannot be reached.
+    """
+    options = dict(params.config)
+    name = options.pop("use_backend", "") if params.backend == _ANY else params.backend
+    if not name:
+        installed = ", ".join(backend.name for backend in installed_backends())
+        raise ValueError(
+            f"--rdzv-backend={_ANY} needs the backend's name in --rdzv-conf=use_backend=<name>. "
+            f"Installed: {installed}."
+        )
+    if params.run_id == "none":
+        _logger.warning(
+            "torchrun was called without --rdzv-id: all such jobs of one server meet in the run 'none'."
+        )
+    ours = RendezvousParameters(
+        name, params.endpoint, params.run_id, params.min_nodes, params.max_nodes, params.local_addr, **options
+    )
+    close_on_failure = bool(ours.get_as_bool("close_on_failure", False))
+    patience = ours.get_as_float("join_timeout", 600) or 600
+    with as_torch_raises():
+        handler = get_rendezvous_handler(ours)
+    return TorchrunHandler(handler, params.backend, close_on_failure, patience)

@@ -1,0 +1,168 @@
+"""Stock torchrun agents as processes, and what their workers tell."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+PATIENCE = 90.0
+"""Seconds within which what must happen happens; only a failing test waits for so long."""
+
+TRAIN = Path(__file__).with_name("train.py")
+
+CONF = {"keep_alive_interval": 1, "keep_alive_max_attempt": 4, "last_call_timeout": 1}
+"""A participant that was killed is found out within four seconds."""
+
+
+class Job:
+    """The agents of one run, and the journal of all that their workers printed, in order of arrival."""
+
+    def __init__(self, folder: Path, backend: str, endpoint: str, nodes: str, **conf: object) -> None:
+        self.folder = folder
+        self.journal: list[dict[str, Any]] = []
+        self.agents: dict[str, Agent] = {}
+        self._arrived = threading.Condition()
+        options = ",".join(f"{key}={value}" for key, value in {**CONF, **conf}.items())
+        self._command = [
+            sys.executable,
+            "-m",
+            "torch.distributed.run",
+            f"--nnodes={nodes}",
+            "--nproc-per-node=1",
+            "--max-restarts=9",
+            "--rdzv-id=job",
+            f"--rdzv-backend={backend}",
+            f"--rdzv-endpoint={endpoint}",
+            f"--rdzv-conf={options}",
+        ]
+
+    def start(self, number: int, *extra: str, environment: Mapping[str, str] | None = None) -> "Agent":
+        """Start one more agent, of the address ``127.0.0.<number>``."""
+        address = f"127.0.0.{number}"
+        command = [*self._command, f"--local-addr={address}", *extra, str(TRAIN), str(self.folder)]
+        agent = self.agents[address] = Agent(address, command, self._tell, environment or {})
+        return agent
+
+    def order(self, name: str) -> None:
+        """Give an order to the workers; see ``train.py``."""
+        (self.folder / name).touch()
+
+    def wait_for(self, condition: Callable[[], bool], what: str) -> None:
+        """Block until ``condition`` holds of the journal; fail when an agent's end makes that impossible."""
+        with self._arrived:
+            met = self._arrived.wait_for(condition, PATIENCE)
+        assert met, f"{what} did not happen within {PATIENCE} s.\n{self.report()}"
+
+    def wait_for_world(self, *agents: "Agent") -> list[dict[str, Any]]:
+        """Block until the workers of just these agents train together; return their starts by rank."""
+        found: list[dict[str, Any]] = []
+
+        def together() -> bool:
+            found[:] = sorted(
+                (agent.latest for agent in agents if agent.latest), key=lambda each: each["rank"]
+            )
+            return [each["rank"] for each in found] == list(range(len(agents))) and all(
+                (each["world"], each["master"]) == (len(agents), found[0]["master"]) for each in found
+            )
+
+        self.wait_for(together, f"a world of {[agent.address for agent in agents]}")
+        return list(found)
+
+    def ends(self, *agents: "Agent") -> list[dict[str, Any]]:
+        """Block until these agents have ended well; return what their workers told at their end, by rank."""
+        for agent in agents:
+            assert agent.wait() == 0, self.report()
+        ended = [each for each in self.journal if each["event"] == "end"]
+        assert [each["address"] in {agent.address for agent in agents} for each in ended] == [True] * len(
+            agents
+        )
+        return sorted(ended, key=lambda each: int(each["rank"]))
+
+    def report(self) -> str:
+        """Say what has happened so far."""
+        lines = [json.dumps(each) for each in self.journal]
+        for agent in self.agents.values():
+            lines += [f"--- agent {agent.address}: {agent.process.poll()}", *agent.errors[-60:]]
+        return "\n".join(lines)
+
+    def close(self) -> None:
+        """Kill what is left."""
+        for agent in self.agents.values():
+            agent.kill()
+
+    def _tell(self, agent: "Agent", line: dict[str, Any]) -> None:
+        with self._arrived:
+            agent.pids.add(line["pid"])
+            if line["event"] == "start":
+                agent.latest = line
+            self.journal.append(line)
+            self._arrived.notify_all()
+
+
+class Agent:
+    """One torchrun process with its worker."""
+
+    def __init__(
+        self,
+        address: str,
+        command: list[str],
+        tell: Callable[["Agent", dict[str, Any]], None],
+        environment: Mapping[str, str],
+    ) -> None:
+        self.address = address
+        self.latest: dict[str, Any] | None = None
+        self.pids: set[int] = set()
+        self.errors: list[str] = []
+        self.process = subprocess.Popen(
+            command,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env={
+                **os.environ,
+                "AGENT_ADDRESS": address,
+                "GLOO_SOCKET_IFNAME": "lo",
+                "OMP_NUM_THREADS": "1",
+                "LOGLEVEL": "INFO",
+                **environment,
+            },
+        )
+        self._tell = tell
+        self._readers = [
+            threading.Thread(target=self._read_journal, daemon=True),
+            threading.Thread(target=self._read_errors, daemon=True),
+        ]
+        for reader in self._readers:
+            reader.start()
+
+    def kill(self) -> None:
+        """Kill the agent and its workers at once, as the end of a machine does."""
+        for pid in (self.process.pid, *self.pids):
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                continue
+        self.process.wait()
+
+    def wait(self) -> int:
+        """Block until the agent ends; return its exit status."""
+        status = self.process.wait(PATIENCE)
+        for reader in self._readers:
+            reader.join(PATIENCE)
+        return status
+
+    def _read_journal(self) -> None:
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            self._tell(self, {**json.loads(line), "arrived": time.monotonic()})
+
+    def _read_errors(self) -> None:
+        assert self.process.stderr is not None
+        for line in self.process.stderr:
+            self.errors.append(line.rstrip("\n"))
