@@ -6,6 +6,7 @@ import click
 
 from rendezvous_core.cli.backends import backends
 from rendezvous_core.cli.doctor import doctor
+from rendezvous_core.cli.new_plugin import new_plugin
 from rendezvous_core.cli.run import run
 from rendezvous_core.cli.status import close, status, watch
 
@@ -16,5 +17,5 @@ def rdzv() -> None:
     """Gather nodes into a group, and see what became of it."""
 
 
-for command in (run, status, watch, close, backends, doctor):
+for command in (run, status, watch, close, backends, doctor, new_plugin):
     rdzv.add_command(command)
