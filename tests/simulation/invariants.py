@@ -139,7 +139,9 @@ class Invariants:
             puts = self._puts.get(seat.node, [])
             silence = writer.listed_at - puts[-1] if puts and machine is not writer else 0.0
             if silence > 1.01 * seat.dead_after + 3 * writer.timing.look + 20 * world.faults.latency:
-                _fail(f"freshness: {seat.node} is ranked, silent for {silence:.3f} s of {seat.dead_after:.3f}")
+                _fail(
+                    f"freshness: {seat.node} is ranked, silent for {silence:.3f} s of {seat.dead_after:.3f}"
+                )
             if seat.ticket in machine.given_up:
                 _fail(f"fencing: {seat.node} is ranked on ticket {seat.ticket}, which it gave up")
             if (seat.node, seat.ticket) in self._seats:

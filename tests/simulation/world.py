@@ -126,34 +126,42 @@ class Backend:
         self.version = 0
         self.members: dict[str, Member] = {}
         self.bell = 0
+        self.touches = 0
+        """Counts all writes."""
         self.down = False
         self.lossless = True
         self.stale_members: dict[str, Member] | None = None
         """Set to serve listings from a cache."""
+        self.content_tokens = False
+        """Whether the content of the state serves as its token."""
+        self.one_register = False
+        """Whether everything is kept in one register, for which all writes compete."""
         self._waiters: list[tuple[Wait, Machine, Steps]] = []
 
     @property
-    def token(self) -> int | None:
-        return None if self.state is None else self.version
+    def token(self) -> Any:
+        return self.state if self.state is None or self.content_tokens else self.version
 
     def apply(self, operation: Any, machine: "Machine") -> Any:
         match operation:
             case Read():
-                return None if self.state is None else (self.state, self.version)
+                return None if self.state is None else (self.state, self.token)
             case Write(state, token):
                 written = token == self.token
                 if written:
                     self.world.note(machine.name, "writes", state)
                     self.world.invariants.on_write(machine, self.state, state)
                     self.put_state(state)
-                return None if self.state is None else (self.state, self.version, written)
+                return None if self.state is None else (self.state, self.token, written)
             case Put(member, announce):
+                self.touches += 1
                 self.members[member.node] = member
                 self.world.invariants.on_put(member)
                 if announce:
                     self.bell += 1
                     self._wake()
             case Remove(node):
+                self.touches += 1
                 self.members.pop(node, None)
             case List():
                 machine.listed_at = self.world.now
@@ -164,6 +172,7 @@ class Backend:
     def put_state(self, state: State | None) -> None:
         self.state = state
         self.version += 1
+        self.touches += 1
         self._wake()
 
     def wait(self, wait: Wait, machine: "Machine", steps: Steps) -> None:
@@ -258,6 +267,8 @@ class Machine:
         """Tickets whose withdrawal was confirmed to the user before they were answered."""
         self.answered = True
         """Whether the user has taken the answer to the latest ask."""
+        self.slowness = 0.0
+        """Added to the time that every message takes."""
         self.listed_at = 0.0
         self._life: Steps | None = None
         self._inbox: list[tuple[Steps, Any, Exception | None]] = []
@@ -428,14 +439,15 @@ class Machine:
             if len(self._puts) == 1:
                 self._put_next()
         else:
-            world.after(world.latency(), self._arrive, operation, steps)
+            world.after(world.latency() + self.slowness, self._arrive, operation, steps)
 
     def _put_next(self) -> None:
         """Puts of two threads queue for one lock; of a record that was overtaken only the news goes out."""
         while self._puts:
             put, steps = self._puts[0]
             if put.announce or self._newest is None or put.member.beat > self._newest.beat:
-                self.world.after(self.world.latency(), self._arrive, self._renewed(put), steps)
+                delay = self.world.latency() + self.slowness
+                self.world.after(delay, self._arrive, self._renewed(put), steps)
                 return
             del self._puts[0]
             self.world.after(0.0, self._deliver, steps)
@@ -452,6 +464,8 @@ class Machine:
             self.refuse(steps)
         elif type(operation) is Wait:
             backend.wait(operation, self, steps)
+        elif backend.one_register and type(operation) in (Put, Write, Remove):
+            world.after(2 * world.latency(), self._compete, operation, steps, backend.touches, 1)
         elif faults is NO_FAULTS:
             self.answer(steps, backend.apply(operation, self))
         else:
@@ -467,8 +481,19 @@ class Machine:
             else:
                 self.answer(steps, backend.apply(operation, self))
 
+    def _compete(self, operation: Any, steps: Steps, touches: int, tries: int) -> None:
+        """Write the one register as it was read, or read it again after a while."""
+        world, backend = self.world, self.world.backend
+        if backend.down or tries > 20:
+            self.refuse(steps)
+        elif touches == backend.touches:
+            self.answer(steps, backend.apply(operation, self))
+        else:
+            pause = world.random.uniform(0.0, 0.002 * 2 ** min(tries, 6)) + 2 * world.latency()
+            world.after(pause, self._compete, operation, steps, backend.touches, tries + 1)
+
     def answer(self, steps: Steps, value: Any) -> None:
-        self.world.after(self.world.latency(), self._hear, steps, value)
+        self.world.after(self.world.latency() + self.slowness, self._hear, steps, value)
 
     def _hear(self, steps: Steps, value: Any) -> None:
         if self.cut_off:

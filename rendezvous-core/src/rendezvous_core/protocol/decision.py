@@ -40,7 +40,8 @@ def decide(
             # Whoever is done keeps its seat: its leaving calls nobody in.
             taken = len(active) + sum(reason == "done" for reason in state.gone.values())
             full = taken >= state.settings.max_nodes
-            return replace(state, waiting=0 if full else len(_asks(state, sight)))
+            asks = [member for member in _asks(state, sight) if member.node in sight.fresh]
+            return replace(state, waiting=0 if full else len(asks))
         spent = _spend(state, state.roster)
         state = replace(
             state, phase="joining", round=state.round + 1, gone={}, waiting=0, last_call=None, spent=spent
@@ -91,13 +92,13 @@ def _spend(state: State, seats: Iterable[Seat]) -> dict[str, int]:
 
 
 def _asks(state: State, sight: Sight) -> list[Member]:
-    """The asks that may be granted, those of the last round's participants first, then the oldest."""
+    """The asks of the living, those of the last round's participants first, then the oldest."""
     active = {seat.node for seat in state.active()}
     former = {seat.node for seat in state.roster}
     asks = [
         member
         for node, member in sight.members.items()
-        if node in sight.fresh
+        if node not in sight.dead
         and node not in active
         and member.intent == "join"
         and not state.has_spent(node, member.ticket)
@@ -111,6 +112,10 @@ def _complete_if_possible(
     asks = _asks(state, sight)
     if len(asks) < state.settings.min_nodes:
         return replace(state, last_call=None)
+    asks = [member for member in asks if member.node in sight.fresh]
+    if len(asks) < state.settings.min_nodes:
+        # After a takeover the others need a moment to prove themselves alive; last call goes on.
+        return state
     seen = {node: member.seen for node, member in sight.members.items() if member.seen >= state.round}
     if not seen.keys() <= sight.dead:
         # Somebody alive knows a later state than the one that a failing store came back with.

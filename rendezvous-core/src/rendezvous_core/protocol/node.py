@@ -5,6 +5,7 @@ before it resumes a generator, and throws `RendezvousConnectionError` into it wh
 failed; the operation may have been applied nevertheless.
 """
 
+import contextlib
 from collections.abc import Callable, Generator, Mapping
 from typing import Any, NamedTuple
 
@@ -156,9 +157,9 @@ class Node:
                 failures, self.trouble = 0, None
             except RendezvousConnectionError as error:
                 failures, self.trouble = failures + 1, error
-                self._stale = True
                 yield Rest(min(self._timing.look, 0.01 * 2 ** min(failures, 10)))
-        yield Remove(self.member.node)
+        with contextlib.suppress(RendezvousConnectionError):
+            yield Remove(self.member.node)
 
     def _cycle(self) -> Steps:
         began = self.now
@@ -197,8 +198,9 @@ class Node:
         duties = [self._put_at + timing.period, self._read_due()]
         if self._leads():
             duties.append(self.now + timing.look)
-            if state.last_call:
-                duties.append(self._last_call_at + timing.last_call)
+            last_call_over = self._last_call_at + timing.last_call
+            if state.last_call and last_call_over > self.now:
+                duties.append(last_call_over)
         return min(duties)
 
     def _read_due(self) -> float:
@@ -367,8 +369,6 @@ class Node:
         # Decide on the state as it stood before the listing, whatever another thread sees meanwhile.
         state, token, now = self._known(), self._token, self.now
         listed, watch = yield List()
-        if self.member.node not in listed:
-            self._put_at = _NEVER
         participants = state.active()
         sight = self._observer.look(
             {**listed, self.member.node: self.member}, participants, state.term, now, self.now
