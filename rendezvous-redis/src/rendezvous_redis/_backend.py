@@ -102,7 +102,8 @@ class RedisRendezvousBackend(MembershipBackend):
             left = min(deadline - time.monotonic(), _SLICE)
             block = ("BLOCK", max(1, round(left * 1000))) if left > 0 else ()
             listen = ("XREAD", *block, "STREAMS", *places, *places.values())
-            if self._client.run(partial(self._watch, token, listen, max(0.0, left)), self._patience):
+            watch = partial(self._watch, token, listen, max(0.0, left))
+            if self._client.run(watch, self._patience, blocks=True):
                 return True
             if time.monotonic() >= deadline:
                 return False

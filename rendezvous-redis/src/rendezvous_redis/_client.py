@@ -6,8 +6,9 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext, suppress
 from secrets import token_hex
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, TypeVar
 
 from redis.exceptions import MovedError, RedisError
 
@@ -18,12 +19,12 @@ from rendezvous_redis._link import Address, Command, Link
 from rendezvous_redis._locate import locator_of
 from rendezvous_redis._scripts import Script
 from rendezvous_redis._target import Target
+from rendezvous_redis._turns import turn
 
-P = ParamSpec("P")
 T = TypeVar("T")
 
-_TURNS = 16
-_TURN_PATIENCE = 0.1
+_KEPT = 16
+"""How many idle connections are kept."""
 
 
 class Client:
@@ -60,17 +61,20 @@ class Client:
 
     def call_all(self, *commands: Command, patience: float) -> list[Any]:
         """Perform several commands in order, not atomically, in one round trip."""
-        return self.run(lambda link: _in_turn(link.exchange, *commands), patience)
+        return self.run(lambda link: link.exchange(*commands), patience)
 
     def call_script(self, script: Script, keys: Sequence[str], *arguments: Any, patience: float) -> Any:
         """Perform ``script``. It may happen twice if a reply is lost."""
         rest = (len(keys), *keys, *arguments)
-        return self.run(lambda link: _in_turn(link.run, script, rest), patience)
+        return self.run(lambda link: link.run(script, rest), patience)
 
     def call_once(self, script: Script, keys: Sequence[str], *arguments: Any, patience: float) -> bytes:
         """Perform ``script``, which happens once though a reply be lost; see `_scripts`."""
         self._check_process()
-        lane, number = self._lanes.pop() if self._lanes else (token_hex(8), 0)
+        try:
+            lane, number = self._lanes.pop()
+        except IndexError:
+            lane, number = token_hex(8), 0
         number += 1
         keys = (*keys, f"{self._tag}:call:{lane}")
         remembered = round(patience + 2 * self._answer + 1)
@@ -80,13 +84,17 @@ class Client:
             self._lanes.append((lane, number))
         return reply
 
-    def run(self, action: Callable[[Link], T], patience: float) -> T:
-        """Have ``action`` done with a connection, again with another one where the first fails."""
+    def run(self, action: Callable[[Link], T], patience: float, *, blocks: bool = False) -> T:
+        """Have ``action`` done with a connection, again with another one where the first fails.
+
+        Say so if it ``blocks``: the others need not wait for it.
+        """
         deadline = time.monotonic() + patience
         pause = 0.005
         while not self._closed.is_set():
             try:
-                return self._attempt(action, deadline)
+                with nullcontext() if blocks else turn():
+                    return self._attempt(action, deadline)
             except (RedisError, OSError) as error:
                 if not is_passing(error) or time.monotonic() + pause > deadline:
                     raise explain(error, str(self)) from error
@@ -123,8 +131,8 @@ class Client:
             self._busy.pop(id(link), None)
             if done:
                 self._idle.append(link)
-            if not done or self._closed.is_set():
-                link.close()
+            if not done or len(self._idle) > _KEPT or self._closed.is_set():
+                self._discard(link)
         return result
 
     def _take(self, deadline: float) -> Link:
@@ -138,43 +146,28 @@ class Client:
                 return link
             link.close()
         address = self._address or self._locator.locate(deadline)
-        self._address = None
+        try:
+            link = self._open(address)
+        except BaseException:
+            self._address = None
+            raise
+        self._address = address
+        return link
+
+    def _open(self, address: Address) -> Link:
         link = Link(self._target, address, self._answer)
         try:
             self._locator.admit(link)
         except BaseException:
             link.close()
             raise
-        self._address = address
         return link
+
+    def _discard(self, link: Link) -> None:
+        with suppress(ValueError):
+            self._idle.remove(link)
+        link.close()
 
     def _check_process(self) -> None:
         if os.getpid() != self._pid:
             self._begin()
-
-
-_turns = threading.Semaphore(_TURNS)
-
-
-def _renew_turns() -> None:
-    global _turns
-    _turns = threading.Semaphore(_TURNS)
-
-
-os.register_at_fork(after_in_child=_renew_turns)
-
-
-def _in_turn(talk: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    """Let only a few threads of this process talk at a time.
-
-    One write wakes all nodes of a process. Where those are hundreds, and each of their threads fights
-    for the interpreter's lock around every system call, the fight takes longer than the work. Who
-    talks to a server that is silent does not hold up the others for long.
-    """
-    turns = _turns
-    granted = turns.acquire(timeout=_TURN_PATIENCE)
-    try:
-        return talk(*args, **kwargs)
-    finally:
-        if granted:
-            turns.release()

@@ -65,7 +65,7 @@ class RedisServer:
         Raises:
             RuntimeError: it ended, or was not ready within ``timeout`` seconds; says what it printed.
         """
-        if self._process is not None and self._process.is_running:
+        if self.is_running:
             return
         self.stop()
         printed = ""
@@ -113,6 +113,11 @@ class RedisServer:
         """What to give as the endpoint of a rendezvous: ``host:port``."""
         host = f"[{self._host}]" if ":" in self._host else self._host
         return f"{host}:{self._port}"
+
+    @property
+    def is_running(self) -> bool:
+        """Whether the server was started and has not ended."""
+        return self._process is not None and self._process.is_running
 
     @property
     def pid(self) -> int:
