@@ -20,7 +20,9 @@ STATES = st.builds(
     settings=st.just(SETTINGS),
     serial=st.integers(0, 2**60),
     phase=st.sampled_from(["joining", "complete", "closed"]),
-    roster=st.lists(st.builds(Seat, NAMES, st.integers(1, 9), st.floats(0.1, 99)), unique_by=lambda seat: seat.node).map(tuple),
+    roster=st.lists(
+        st.builds(Seat, NAMES, st.integers(1, 9), st.floats(0.1, 99)), unique_by=lambda seat: seat.node
+    ).map(tuple),
     spent=st.dictionaries(NAMES, st.integers(1, 9)),
     coordinator=st.none() | NAMES,
     last_call=st.none() | NAMES,
@@ -55,7 +57,9 @@ def test_no_bytes_raise_anything_but_a_state_error(data: bytes) -> None:
 
 def changed(**fields: Any) -> bytes:
     """A valid state with other values in it."""
-    envelope = json.loads(codec.encode_state(State(run="run", settings=SETTINGS, roster=(Seat("a", 1, 15.0),))))
+    envelope = json.loads(
+        codec.encode_state(State(run="run", settings=SETTINGS, roster=(Seat("a", 1, 15.0),)))
+    )
     envelope["state"] |= fields
     return json.dumps(envelope).encode()
 
