@@ -92,6 +92,13 @@ def wheels(session: nox.Session) -> None:
 
 
 @nox.session
+def docs(session: nox.Session) -> None:
+    """The pages for authors of plugins: their commands typed, their files written, their examples used."""
+    session.install("pytest", "pytest-timeout", "prometheus-client", *from_folders("rendezvous-core"))
+    session.run("pytest", "tests/docs", *session.posargs)
+
+
+@nox.session
 @nox.parametrize("name", [nox.param(name, id=name.removeprefix("rendezvous-")) for name in EXAMPLES])
 def downstream(session: nox.Session, name: str) -> None:
     """A third party's plugin, installed beside core as users get it: its types and its tests."""
