@@ -36,10 +36,11 @@ def from_folders(*names: str) -> list[str]:
         required = [*PROJECTS[name]["dependencies"], *(item for extra in extras.values() for item in extra)]
         siblings = {match[0] for item in required if (match := re.match(r"rendezvous-\w+", item))}
         needed += sorted(sibling for sibling in siblings & PROJECTS.keys() if sibling not in needed)
+    chosen = {name: ",".join(PROJECTS[name].get("optional-dependencies", {})) for name in needed}
     return [
         argument
-        for name in needed
-        for argument in ("-e", f"./{name}[{','.join(PROJECTS[name].get('optional-dependencies', {}))}]")
+        for name, extras in chosen.items()
+        for argument in ("-e", f"./{name}[{extras}]" if extras else f"./{name}")
     ]
 
 
