@@ -8,11 +8,14 @@ from contextlib import suppress
 from pathlib import Path
 
 import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from rendezvous_redis import RedisServer
 from rendezvous_redis._process import GuardedProcess
 
 PATIENCE = 60.0
+ONCE = Retry(NoBackoff(), 0)
 
 
 def until(condition: Callable[[], object], patience: float = PATIENCE) -> None:
@@ -28,7 +31,7 @@ def until(condition: Callable[[], object], patience: float = PATIENCE) -> None:
 
 def ask(server: RedisServer, *command: object, password: str | None = None) -> object:
     """Have one command done by ``server``."""
-    with redis.Redis(server.host, server.port, password=password, protocol=2) as client:
+    with redis.Redis(server.host, server.port, password=password, protocol=2, retry=ONCE) as client:
         return client.execute_command(*command)
 
 
@@ -67,7 +70,7 @@ class Sentinels:
 
     @property
     def endpoint(self) -> str:
-        hosts = ",".join(f"127.0.0.1:{port}" for port in self._ports)
+        hosts = ",".join(f"127.0.0.1:{port}" for port in sorted(self._ports))
         return f"sentinel://{hosts}/main"
 
     @property
@@ -93,6 +96,11 @@ class Sentinels:
         until(lambda: self._sentinel("FAILOVER", "main"))
         until(lambda: self.primary is not former)
 
+    def stop_sentinel(self, number: int) -> None:
+        """Stop one Sentinel; the others are asked from now on."""
+        self._sentinels.pop(number).stop(5)
+        self._ports.append(self._ports.pop(number))
+
     def stop(self) -> None:
         for process in self._sentinels:
             process.stop(5)
@@ -107,8 +115,8 @@ class Sentinels:
         return len(known) == 1 and len(others) == len(self._ports) - 1
 
     def _sentinel(self, *command: object) -> object:
-        with redis.Redis("127.0.0.1", self._ports[0], protocol=2) as client:
-            return client.connection_pool and client.execute_command("SENTINEL", *command)
+        with redis.Redis("127.0.0.1", self._ports[0], protocol=2, retry=ONCE) as client:
+            return client.execute_command("SENTINEL", *command)
 
 
 class Cluster:
@@ -162,7 +170,7 @@ class Cluster:
         return all("cluster_state:ok" in str(self._info(node)) for node in self.nodes)
 
     def _info(self, node: RedisServer) -> object:
-        with redis.Redis(node.host, node.port, protocol=2) as client:
+        with redis.Redis(node.host, node.port, protocol=2, retry=ONCE) as client:
             client.set_response_callback("CLUSTER INFO", lambda reply: reply)
             return client.execute_command("CLUSTER INFO")
 
