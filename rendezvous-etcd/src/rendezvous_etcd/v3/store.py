@@ -199,6 +199,7 @@ class Etcd3Store(Store):
                     watch.wait_for_puts({self._key(key) for key in missing}, deadline - time.monotonic())
             except WatchEndedError:
                 self._client.rest(_PAUSE)
+                missing = self._missing(missing)  # tells what is wrong, or asks for a new token
             finally:
                 self._watcher.close(watch)
             missing = {key for key in missing if self._key(key) not in watch.puts}

@@ -1,0 +1,99 @@
+"""Both APIs pass the kit with TLS, certificates of clients, and passwords."""
+
+from collections.abc import Callable, Iterator
+from typing import ClassVar
+
+import pytest
+
+from rendezvous_core import MembershipBackend, RendezvousParameters, Store
+from rendezvous_core.testing import MembershipSuite, Proxy, StoreSuite
+from rendezvous_etcd import create_backend
+from tests.etcd.servers import SecureServer
+
+OpenRun = Callable[[str], tuple[MembershipBackend, Store]]
+
+
+class Secured:
+    backend_name = "etcd-v3"
+    users = True
+    read_timeout = 2
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def server(cls, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SecureServer]:
+        server = SecureServer(tmp_path_factory.mktemp("etcd"))
+        server.start()
+        if cls.users:
+            server.enable_auth() if cls.backend_name == "etcd-v3" else server.enable_v2_auth()
+        yield server
+        server.stop()
+
+    @pytest.fixture
+    def link(self, server: SecureServer) -> Iterator[Proxy]:
+        with Proxy(server.server.get_host(), server.server.get_port()) as proxy:
+            yield proxy
+
+    @pytest.fixture
+    def open_run(self, server: SecureServer, link: Proxy) -> Iterator[OpenRun]:
+        opened: list[tuple[MembershipBackend, Store]] = []
+
+        def open_run(run_id: str) -> tuple[MembershipBackend, Store]:
+            options = {**server.certificates, **(server.credentials if self.users else {})}
+            params = RendezvousParameters(
+                self.backend_name, link.endpoint, run_id, 1, 1, read_timeout=self.read_timeout, **options
+            )
+            opened.append(create_backend(params))
+            return opened[-1]
+
+        yield open_run
+        for backend, _ in opened:
+            backend.close()
+
+    @pytest.fixture
+    def backend_factory(self, open_run: OpenRun) -> Callable[[str], MembershipBackend]:
+        return lambda run_id: open_run(run_id)[0]
+
+    @pytest.fixture
+    def store_factory(self, open_run: OpenRun) -> Callable[[str], Store]:
+        return lambda run_id: open_run(run_id)[1]
+
+
+class TestBackendV3(Secured, MembershipSuite):
+    lacks: ClassVar = {"corrupt": "is tested without TLS"}
+
+
+class TestStoreV3(Secured, StoreSuite):
+    pass
+
+
+class V2(Secured):
+    backend_name = "etcd-v2"
+    users = False
+
+
+class TestBackendV2(V2, MembershipSuite):
+    lacks: ClassVar = {"corrupt": "is tested without TLS"}
+
+
+class TestStoreV2(V2, StoreSuite):
+    pass
+
+
+class V2WithPassword(Secured):
+    """This API takes a tenth of a second for each password, and asks for it with each request."""
+
+    backend_name = "etcd-v2"
+    read_timeout = 30
+    racers = 3
+    patience = 120.0
+
+
+ELSEWHERE = {"server": "is tested without passwords", "link": "is tested without passwords"}
+
+
+class TestBackendV2WithPassword(V2WithPassword, MembershipSuite):
+    lacks: ClassVar = {**ELSEWHERE, "corrupt": "is tested without TLS"}
+
+
+class TestStoreV2WithPassword(V2WithPassword, StoreSuite):
+    lacks: ClassVar = ELSEWHERE
