@@ -33,7 +33,22 @@ def zookeeper_link(local_server: ZookeeperServer | None) -> Iterator[Proxy]:
         yield proxy
 
 
+class Restarted:
+    """A server to which clients are let only when it is ready."""
+
+    def __init__(self, server: ZookeeperServer, link: Proxy) -> None:
+        self._server, self._link = server, link
+
+    def stop(self) -> None:
+        self._link.stop()
+        self._server.stop()
+
+    def start(self) -> None:
+        self._server.start()
+        self._link.start()
+
+
 @pytest.fixture
 def zookeeper_server(local_server: ZookeeperServer | None, zookeeper_link: Proxy) -> Server:
     """Somebody else's server is not stopped: it only seems to be."""
-    return local_server or zookeeper_link
+    return Restarted(local_server, zookeeper_link) if local_server else zookeeper_link
