@@ -25,6 +25,7 @@ T = TypeVar("T")
 
 _KEPT = 16
 """How many idle connections are kept."""
+_PATIENCE_WITHOUT_NEWS = 30.0
 
 
 class Client:
@@ -47,6 +48,7 @@ class Client:
         self._pid = os.getpid()
         self._locator = locator_of(self._target, self._tag)
         self._address: Address | None = None
+        self._look_again = 0.0
         # What is done to these is atomic, so that no lock has to survive a fork.
         self._idle: deque[Link] = deque()
         self._busy: dict[int, Link] = {}
@@ -137,22 +139,35 @@ class Client:
 
     def _take(self, deadline: float) -> Link:
         self._check_process()
+        address = self._where(deadline)
         while self._idle:
             try:
                 link = self._idle.pop()
             except IndexError:
                 break
-            if link.address == self._address:
+            if link.address == address:
                 return link
             link.close()
-        address = self._address or self._locator.locate(deadline)
         try:
-            link = self._open(address)
+            return self._open(address)
         except BaseException:
             self._address = None
             raise
-        self._address = address
-        return link
+
+    def _where(self, deadline: float) -> Address:
+        known, now = self._address, time.monotonic()
+        if known is not None and now < self._look_again:
+            return known
+        self._look_again = now + self._locator.good_for
+        try:
+            self._address = address = self._locator.locate(deadline)
+        except (RedisError, OSError):
+            if known is None:
+                raise
+            # Nobody is there to tell of another server: stay with this one.
+            self._look_again = now + _PATIENCE_WITHOUT_NEWS
+            return known
+        return address
 
     def _open(self, address: Address) -> Link:
         link = Link(self._target, address, self._answer)

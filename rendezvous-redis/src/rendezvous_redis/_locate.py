@@ -1,5 +1,6 @@
 """Finds the server that holds a run: the one there is, a Sentinel's master, or a cluster's node."""
 
+import math
 import time
 from typing import Any, Protocol
 
@@ -14,6 +15,9 @@ from rendezvous_redis._target import Target
 
 class Locator(Protocol):
     """Knows how to find the server and to make sure that it is the right one."""
+
+    good_for: float
+    """After how many seconds it should be asked again, if nothing else calls for it."""
 
     def locate(self, deadline: float) -> Address:
         """Return where the server is now. Raises what redis-py raises, and `NoMasterError`."""
@@ -33,6 +37,8 @@ def locator_of(target: Target, key: str) -> Locator:
 
 
 class _Fixed:
+    good_for = math.inf
+
     def __init__(self, target: Target) -> None:
         self._address: Address = target.path or target.hosts[0]
 
@@ -44,7 +50,13 @@ class _Fixed:
 
 
 class _Sentinels:
-    """Asks the Sentinels, the one that answered last first."""
+    """Asks the Sentinels, the one that answered last first.
+
+    After a failover that an administrator asked for they leave the former primary as it is for some
+    ten seconds; it would take writes that are lost.
+    """
+
+    good_for = 1.0
 
     def __init__(self, target: Target) -> None:
         self._target = target
@@ -80,6 +92,8 @@ class _Sentinels:
 
 class _Cluster:
     """Asks the nodes, also those that the endpoint did not name, who serves a slot."""
+
+    good_for = math.inf
 
     def __init__(self, target: Target, slot: int) -> None:
         self._target = target
