@@ -145,8 +145,12 @@ def test_the_store(sentinels: Sentinels, open_run: OpenRun, fail_over: FailOver)
     counting = start(count)
     until(lambda: len(numbers) > 100)
     fail_over(sentinels)
-    # What the former primary takes before it is left is lost.
-    until(lambda: [store.set("later", b"came"), reading.done()][1])
+
+    def is_told() -> bool:
+        store.set("later", b"came")  # again: what the former primary takes before it is left is lost
+        return reading.done()
+
+    until(is_told)
     assert reading.result(PATIENCE) == b"came"
     before = len(numbers)
     until(lambda: len(numbers) > before + 100)
