@@ -15,10 +15,11 @@ nox.options.download_python = "never"
 # One interpreter is enough: sessions for absent ones are skipped, on CI too.
 nox.options.error_on_missing_interpreters = False
 
-PROJECTS: dict[str, dict[str, Any]] = {
-    path.parent.name: tomllib.loads(path.read_text())["project"]
+PYPROJECTS: dict[str, dict[str, Any]] = {
+    path.parent.name: tomllib.loads(path.read_text())
     for path in sorted(Path(__file__).parent.glob("rendezvous-*/pyproject.toml"))
 }
+PROJECTS: dict[str, dict[str, Any]] = {name: each["project"] for name, each in PYPROJECTS.items()}
 EXAMPLES = sorted(path.parent.name for path in Path(__file__).parent.glob("examples/*/pyproject.toml"))
 TEST_TOOLS = ["pytest", "pytest-timeout", "pytest-xdist", "hypothesis"]
 
@@ -29,15 +30,16 @@ def pythons(name: str) -> list[str]:
 
 
 def from_folders(*names: str) -> list[str]:
-    """What pip needs to install distributions and the siblings they ask for, with all extras."""
+    """What pip needs to install distributions with all extras, siblings they ask for, and test tools."""
     needed = list(names)
     for name in needed:
         extras = PROJECTS[name].get("optional-dependencies", {})
         required = [*PROJECTS[name]["dependencies"], *(item for extra in extras.values() for item in extra)]
         siblings = {match[0] for item in required if (match := re.match(r"rendezvous-\w+", item))}
         needed += sorted(sibling for sibling in siblings & PROJECTS.keys() if sibling not in needed)
+    tools = [tool for name in names for tool in PYPROJECTS[name].get("dependency-groups", {}).get("test", [])]
     chosen = {name: ",".join(PROJECTS[name].get("optional-dependencies", {})) for name in needed}
-    return [
+    return tools + [
         argument
         for name, extras in chosen.items()
         for argument in ("-e", f"./{name}[{extras}]" if extras else f"./{name}")

@@ -29,6 +29,12 @@ class Built(NamedTuple):
     def package(self) -> str:
         return self.folder.name.replace("-", "_")
 
+    def pins(self) -> list[str]:
+        """Which builds of its dependencies the tests take, where there are several."""
+        groups = tomllib.loads((self.folder / "pyproject.toml").read_text()).get("dependency-groups", {})
+        needed = " ".join(self.project["dependencies"])
+        return [tool for tool in groups.get("test", []) if tool.partition("==")[0] in needed]
+
     def metadata(self) -> email.message.Message:
         return email.parser.Parser().parsestr(self.read("METADATA"))
 
@@ -123,7 +129,7 @@ def test_it_installs_alone_and_works(built: Built, build: Build, tmp_path: Path)
     """Runs the script of this folder that is named as the distribution; each needs one."""
     script = HERE / f"{built.folder.name.removeprefix('rendezvous-')}.py"
     assert script.exists(), f"{script} must use the installed distribution"
-    binaries = install(tmp_path, build("rendezvous-core").wheel, built.wheel)
+    binaries = install(tmp_path, build("rendezvous-core").wheel, built.wheel, *built.pins())
     run(binaries / "python", "-m", "pip", "check", cwd=tmp_path)
     # Without -P, redis.py would be found where it imports redis.
     run(binaries / "python", "-P", script, cwd=tmp_path)
