@@ -73,7 +73,7 @@ def test_what_is_not_supplied_is_an_error_unless_it_is_declared(pytester: pytest
         "TestWithoutServer::test_reconnect": "ERROR .*Supply the fixture 'server': .*lacks = {\"server\": ",
         "TestWithoutServer::test_corruption": "ERROR .*Supply the fixture 'corrupt': ",
         "TestWithoutServer::test_lost_reply": "SKIPPED .*: lacks link: it has no wire",
-        "TestUnknown::test_name": "ERROR .*'servers'.* in lacks is not among .*'corrupt', 'durability'",
+        "TestUnknown::test_name": "ERROR .*'servers'.* in lacks is none of .*'durability'",
         "TestNoStores::test_add": "ERROR .*Supply the fixture 'store_factory': ",
         "TestNoHandlers::test_names": "ERROR .*Supply the fixture 'handler_factory': ",
         "TestNoName::test_end_to_end": "ERROR .*set the attribute 'backend'",

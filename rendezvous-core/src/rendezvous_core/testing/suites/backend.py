@@ -31,9 +31,8 @@ MIB = b"\0x\xff\n" * (256 * 1024)
 class BackendSuite(Suite):
     """A register that changes only by compare-and-set, and never lies about it.
 
-    Supply `backend_factory`; supply or declare as lacking `server`, `link` and `corrupt`. May lack:
-    ``server``, ``durability`` (the state survives a restart of the server), ``link``,
-    ``corrupt``, ``large_values``.
+    Supply `backend_factory`; supply `server`, `link` and `corrupt`, or declare that they are lacking.
+    May also lack ``durability`` and ``large_values``.
     """
 
     @pytest.fixture

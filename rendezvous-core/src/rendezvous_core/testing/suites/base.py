@@ -14,6 +14,23 @@ from rendezvous_core._errors import RendezvousConnectionError
 T = TypeVar("T")
 _Test = TypeVar("_Test", bound=Callable[..., object])
 
+CAPABILITIES: Mapping[str, str] = {
+    "server": "can be stopped and started by a test",
+    "durability": "keeps its data while the server restarts",
+    "link": "is reached through a connection that a test can cut",
+    "corrupt": "can tell data that was damaged from data that was not",
+    "large_values": "holds values of 1 MiB",
+    "quiet_heartbeats": "wakes nobody for a heartbeat",
+    "leave": "lets a node leave without closing the run",
+    "crash": "can have a node fall silent",
+    "spares": "has nodes wait while the round is full",
+    "settings": "refuses a node whose settings differ",
+    "large_groups": "forms rounds of 32 nodes",
+    "unreachable_endpoint": "has endpoints at which nobody answers",
+    "secret_parameters": "is given passwords",
+}
+"""What a tested thing may lack, by the name to declare it with in `Suite.lacks`."""
+
 
 class Server(Protocol):
     """Something that can be made unreachable and reachable again: a real server, or a `Proxy`."""
@@ -44,6 +61,7 @@ class Link(Protocol):
 
 def needs(*capabilities: str) -> Callable[[_Test], _Test]:
     """Mark a test that `Suite.lacks` may excuse."""
+    assert CAPABILITIES.keys() >= set(capabilities)
 
     def mark(test: _Test) -> _Test:
         test.needs = capabilities  # type: ignore[attr-defined]
@@ -56,7 +74,7 @@ class Suite:
     """Base of the suites. What is not declared here as lacking must work."""
 
     lacks: ClassVar[Mapping[str, str]] = {}
-    """What the tested thing cannot do, with the reason that the skipped tests show."""
+    """Which of `CAPABILITIES` are not there, with the reason that the skipped tests show."""
 
     patience: ClassVar[float] = 20.0
     """Seconds within which what must happen happens; only a failing test waits for so long."""
@@ -69,10 +87,9 @@ class Suite:
 
     @pytest.fixture(autouse=True)
     def _excuse(self, request: pytest.FixtureRequest) -> None:
-        known = {name for test in map(self.__getattribute__, dir(self)) for name in needed(test)}
-        if unknown := sorted(self.lacks.keys() - known):
-            pytest.fail(f"{unknown} in lacks is not among what this suite can excuse: {sorted(known)}.")
-        for name in needed(request.function):
+        if unknown := sorted(self.lacks.keys() - CAPABILITIES.keys()):
+            pytest.fail(f"{unknown} in lacks is none of {sorted(CAPABILITIES)}.")
+        for name in getattr(request.function, "needs", ()):
             if name in self.lacks:
                 pytest.skip(f"lacks {name}: {self.lacks[name]}")
 
@@ -117,12 +134,6 @@ class Suite:
                 return False
             time.sleep(0.02)
         return True
-
-
-def needed(test: object) -> tuple[str, ...]:
-    """The capabilities that a test was marked with."""
-    found: tuple[str, ...] = getattr(test, "needs", ())
-    return found
 
 
 def missing(fixture: str, what: str) -> NoReturn:

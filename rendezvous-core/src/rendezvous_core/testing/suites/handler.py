@@ -25,10 +25,9 @@ CreateNode = Callable[..., RendezvousHandler]
 class HandlerSuite(Suite):
     """Nodes that come, go and crash, and form one round after the other.
 
-    Supply `handler_factory`; supply or declare as lacking `server`. A handler that is not
-    `DynamicRendezvousHandler` may override `leave` and `crash`. May lack: ``server``, ``leave``,
-    ``crash``, ``spares``, ``settings`` (a node whose settings differ is refused), ``large_groups``
-    (32 nodes).
+    Supply `handler_factory`; supply `server`, or declare that it is lacking. Override `leave` and `crash`
+    for a handler that is no `DynamicRendezvousHandler`. May also lack ``leave``, ``crash``,
+    ``spares``, ``settings`` and ``large_groups``.
     """
 
     keep_alive_interval: ClassVar[float] = 0.5

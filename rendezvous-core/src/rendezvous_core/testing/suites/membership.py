@@ -18,7 +18,7 @@ Connect = Callable[..., MembershipBackend]
 class MembershipSuite(BackendSuite):
     """All of `BackendSuite`, a table of members, and notification of what changes.
 
-    May also lack: ``quiet_heartbeats`` (heartbeats wake nobody).
+    May also lack ``quiet_heartbeats``.
     """
 
     @pytest.fixture

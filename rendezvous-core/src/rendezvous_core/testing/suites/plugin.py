@@ -31,8 +31,8 @@ HEAVY = frozenset(
 class PluginSuite(Suite):
     """An installed distribution whose backend is found by name, costs nothing to others, and fails well.
 
-    Set `backend` and `distribution`; supply `endpoint`; supply or declare as lacking
-    ``unreachable_endpoint`` and ``secret_parameters`` (the backend is not given any secret).
+    Set `backend` and `distribution`; supply `endpoint`; supply `secret_parameters`, or declare that they
+    are lacking. May also lack ``unreachable_endpoint``.
     """
 
     backend: ClassVar[str] = ""
@@ -188,8 +188,9 @@ class PluginSuite(Suite):
         create(endpoint, join_timeout=soon, heartbeat_timeout=soon).next_rendezvous()
 
     def _module(self) -> str:
-        (module,) = (module for name, module in self._modules() if name == self.backend)
-        return module
+        modules = [module for name, module in self._modules() if name == self.backend]
+        assert len(modules) == 1, f"{len(modules)} entry points in '{BACKENDS}' are named {self.backend!r}"
+        return modules[0]
 
     def _other_modules(self) -> set[str]:
         mine = self._module()

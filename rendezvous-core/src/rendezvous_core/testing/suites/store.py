@@ -8,6 +8,6 @@ from rendezvous_core.testing.suites.store_waiting import StoreWaiting
 class StoreSuite(StoreValues, StoreWaiting, StoreFaults):
     """A key-value store with atomic operations, whose readers can wait for keys.
 
-    Supply `store_factory`; supply or declare as lacking `server` and `link`. May lack: ``server``,
-    ``durability`` (the keys survive a restart of the server), ``link``, ``large_values``.
+    Supply `store_factory`; supply `server` and `link`, or declare that they are lacking. May also lack
+    ``durability`` and ``large_values``.
     """
