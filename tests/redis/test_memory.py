@@ -30,7 +30,9 @@ def fill(run: RedisRun) -> None:
     """Have every kind of key come to be."""
     backend, store = RedisRendezvousBackend(run), RedisStore(run)
     backend.set_state(b"state")
+    view = store.view("view")
     backend.put_member("node", b"record", announce=True)
+    view.set("key", b"value")
     waiting = start(store.get, "awaited")
     assert is_blocked(waiting, 0.2)
     store.set("key", b"value")
@@ -97,6 +99,36 @@ def test_what_was_used_up_is_gone(own_server: RedisServer, run: RedisRun) -> Non
     assert waiting.result(PATIENCE) == b"value"
     assert store.delete_key("key")
     assert not names(own_server) & {"queues", "waiters", "values"}
+
+
+def test_views_that_nobody_holds(own_server: RedisServer, open_run: OpenRun) -> None:
+    """What was kept under a view, as in a past round, is forgotten while the run lives on."""
+    run = open_run(own_server.endpoint, ttl=2.0)
+    backend, store = RedisRendezvousBackend(run), RedisStore(run)
+    held, dropped = store.view("round/2"), store.view("round/1")
+    for view in (store, held, dropped):
+        view.set("key", b"value")
+        view.queue_push("queue", b"one")
+        view.queue_push("queue", b"two")
+        assert view.queue_pop("queue") == b"one"
+
+    def beat() -> None:
+        backend.put_member("node", b"record", announce=False)
+
+    beat()
+    del view, dropped
+
+    def is_forgotten() -> bool:
+        beat()
+        return not store.check(["round/1/key"])
+
+    until(is_forgotten)
+    assert store.get("key") == held.get("key") == b"value"
+    assert sorted(store.list_keys()) == ["key", "round/2/key"]
+    assert [store.queue_len(f"{prefix}queue") for prefix in ("", "round/1/", "round/2/")] == [1, 0, 1]
+    assert held.queue_pop("queue") == b"two"
+    assert cast("int", ask(own_server, "HLEN", run.keys.queues)) == 3
+    assert ask(own_server, "ZCARD", run.keys.views) == 1
 
 
 def test_threads_share_connections(own_server: RedisServer, run: RedisRun) -> None:

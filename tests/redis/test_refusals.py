@@ -19,7 +19,7 @@ PASSWORD = "s3cret"
 # What the README tells administrators to grant.
 GRANTED = (
     "+select +role +cluster|slots +eval +evalsha +get +set +hget +hmget +hgetall +hset +hdel +hexists +hlen "
-    "+hkeys +hincrby +xadd +xread +xrevrange +expire +pexpire"
+    "+hkeys +hincrby +hscan +xadd +xread +xrevrange +zadd +zrangebyscore +zrem +time +expire +pexpire"
 )
 
 
@@ -253,7 +253,9 @@ def use(run: RedisRun) -> None:
     assert backend.get_state() is None
     written = backend.set_state(b"state")
     assert written
+    view = store.view("view")
     backend.put_member("node", b"record", announce=True)
+    assert view.num_keys() == 0
     members = backend.members()
     backend.wait_for_change(written[1], 0.01, members.token)
     backend.remove_member("node")

@@ -67,11 +67,11 @@ class RedisRendezvousBackend(MembershipBackend):
     def put_member(self, node: str, record: bytes, *, announce: bool) -> None:
         """See base class."""
         keys = self._keys
-        first = (keys.members, keys.bell)
+        first = (keys.members, keys.bell, keys.values, keys.queues, keys.views)
         self._client.call_script(
             PUT_MEMBER,
             (*first, *(key for key in keys if key not in first)),
-            *(self._run.ttl, node, record, int(announce)),
+            *(self._run.ttl, node, record, int(announce), *set(self._run.views.values())),
             patience=self._patience,
         )
 

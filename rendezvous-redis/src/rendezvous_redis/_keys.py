@@ -19,6 +19,8 @@ class Keys(NamedTuple):
     """Hash: the values of the store."""
     queues: str
     """Hash: the items of the store's queues, and each queue's ends."""
+    views: str
+    """Sorted set: the views of the store that are in use, each with the time of its last heartbeat."""
     waiters: str
     """Hash: for each key of the store that is awaited, the mailboxes to be told."""
 

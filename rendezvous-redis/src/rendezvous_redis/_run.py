@@ -36,6 +36,8 @@ class RedisRun:
         """Seconds for which the store tries to reach the server."""
         self.short_patience = min(_ANSWER, options.read_timeout)
         """The same for the backend, whose callers go on trying by themselves."""
+        self.views: dict[object, str] = {}
+        """The prefixes of the store's views that this process holds; see `RedisStore.view`."""
         self.client = Client(parse_target(endpoint, options), tag, self.short_patience)
         try:
             self.client.call_script(REFRESH, self.keys, self.ttl, patience=self.short_patience)

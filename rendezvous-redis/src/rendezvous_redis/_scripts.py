@@ -53,11 +53,33 @@ SET_STATE = _script(
 
 PUT_MEMBER = _script(
     """
-    -- members, bell, other KEYS of the run; ttl, node, record, whether to announce
+    -- members, bell, values, queues, views, other keys of the run; ttl, node, record, whether to
+    -- announce, views of the store that are in use. Forgets what lies under views that are not.
     if ARGV[4] == '1' then
         redis.call('XADD', KEYS[2], 'MAXLEN', 1, '*', 'n', ARGV[2])
     end
     redis.call('HSET', KEYS[1], ARGV[2], ARGV[3])
+    local now = tonumber(redis.call('TIME')[1])
+    for i = 5, #ARGV do
+        redis.call('ZADD', KEYS[5], now, ARGV[i])
+    end
+    for _, view in ipairs(redis.call('ZRANGEBYSCORE', KEYS[5], '-inf', now - ARGV[1] / 1000)) do
+        for i = 3, 4 do
+            local cursor = '0'
+            repeat
+                local page = redis.call('HSCAN', KEYS[i], cursor, 'COUNT', 1000)
+                cursor = page[1]
+                for j = 1, #page[2], 2 do
+                    local field = page[2][j]
+                    local key = i == 3 and field or string.match(field, '^i%d+:(.*)') or string.sub(field, 2)
+                    if string.sub(key, 1, #view + 1) == view .. '/' then
+                        redis.call('HDEL', KEYS[i], field)
+                    end
+                end
+            until cursor == '0'
+        end
+        redis.call('ZREM', KEYS[5], view)
+    end
     for _, key in ipairs(KEYS) do
         redis.call('PEXPIRE', key, ARGV[1])
     end

@@ -1,10 +1,11 @@
 """The shared store: values and queues in a hash each."""
 
 import time
+import weakref
 from collections.abc import Collection, Sequence
 from typing import Any
 
-from rendezvous_core import QueueEmptyError, RendezvousTimeoutError, Store
+from rendezvous_core import PrefixStore, QueueEmptyError, RendezvousTimeoutError, Store
 from rendezvous_core._store import DEFAULT_TIMEOUT, Timeout, Value, check_pairs, encode, keys_timeout
 from rendezvous_redis._mailbox import Mailbox
 from rendezvous_redis._run import RedisRun
@@ -125,6 +126,13 @@ class RedisStore(Store):
         head, tail = self._run.client.call(*command, patience=self._run.patience)
         return int(tail or 0) - int(head or 0)
 
+    def view(self, prefix: str) -> Store:
+        """See base class. The keys of a view expire by themselves once no node holds it any more.
+
+        That is what becomes of past rounds. Nodes tell which views they hold with their heartbeats.
+        """
+        return _View(prefix, self)
+
     def _write(self, script: Script, *arguments: Any, data: str | None = None) -> bytes:
         run = self._run
         keys = (data or run.keys.values, run.keys.waiters)
@@ -150,3 +158,17 @@ class RedisStore(Store):
             missing = [name[1:] for name in self._mailbox.wait([f"k{key}" for key in missing], deadline)]
         if missing:
             raise keys_timeout(limit, set(missing), set(keys).difference(missing))
+
+
+class _View(PrefixStore):
+    """A view that is known to be held, until it is garbage-collected."""
+
+    def __init__(self, prefix: str, store: RedisStore) -> None:
+        super().__init__(prefix, store)
+        views, me = store._run.views, object()
+        views[me] = prefix
+        weakref.finalize(self, views.pop, me, None).atexit = False
+
+    def clone(self) -> PrefixStore:
+        """See base class; whoever holds a view may hold it twice."""
+        return self
