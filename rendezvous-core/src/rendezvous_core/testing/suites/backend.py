@@ -3,32 +3,27 @@
 import itertools
 from collections.abc import Callable, Iterator
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any
 
 import pytest
 
 from rendezvous_core._backend import RendezvousBackend, Token
-from rendezvous_core._errors import (
-    RendezvousConnectionError,
-    RendezvousError,
-    RendezvousStateError,
+from rendezvous_core.testing.suites.backend_faults import BackendFaults
+from rendezvous_core.testing.suites.base import needs, required
+from rendezvous_core.testing.suites.checks import (
+    BINARY,
+    MIB,
+    SIMILAR,
+    count_up,
+    found,
+    outcome,
+    refused,
+    written,
 )
-from rendezvous_core.testing.suites.base import Link, Server, Suite, missing, needs, required, stopped
-from rendezvous_core.testing.suites.threads import start, together
-
-SIMILAR = ("", "2", "/2", "%2F2", "/state", "/members", ":state", "*", "?", " \u00fc \u540d")
-"""What makes run ids that a careless key scheme would mix up."""
-
-BINARY = bytes(range(256))
-ATTEMPTS = 50
-"""More than it takes to lose the reply of every step of an operation."""
-
-T = TypeVar("T")
-
-MIB = b"\0x\xff\n" * (256 * 1024)
+from rendezvous_core.testing.suites.threads import together
 
 
-class BackendSuite(Suite):
+class BackendSuite(BackendFaults):
     """A register that changes only by compare-and-set, and never lies about it.
 
     Supply `backend_factory`; supply `server`, `link` and `corrupt`, or declare that they are lacking.
@@ -42,11 +37,6 @@ class BackendSuite(Suite):
         The suite closes what it opened.
         """
         required("backend_factory", "a function from a run id to a new backend, one client of one server")
-
-    @pytest.fixture
-    def corrupt(self) -> Callable[[str], object]:
-        """Optional: a function that damages what the server holds as the state of a run id."""
-        missing("corrupt", "a function that damages the state of the run id it is given")
 
     @pytest.fixture
     def connect(self, backend_factory: Callable[[str], Any], run_id: str) -> Iterator[Callable[..., Any]]:
@@ -234,136 +224,3 @@ class BackendSuite(Suite):
         backend.close()
         outcome(backend.get_state)
         outcome(lambda: backend.set_state(b"late"))
-
-    # Faults
-
-    @needs("server")
-    def test_unreachable(self, backend: RendezvousBackend, server: Server) -> None:
-        """While the server is away, calls raise `RendezvousConnectionError`, which says something."""
-        _, token = written(backend.set_state(b"first"))
-        with stopped(server):
-            reading, writing = start(backend.get_state), start(backend.set_state, b"second", token)
-            for error in (reading.exception(self.patience), writing.exception(self.patience)):
-                assert isinstance(error, RendezvousConnectionError), f"got {error!r}"
-                assert str(error).strip()
-
-    @needs("server")
-    def test_close_while_unreachable(self, connect: Callable[..., Any], server: Server) -> None:
-        """Closing needs no server."""
-        backend = connect()
-        written(backend.set_state(b"first"))
-        with stopped(server):
-            start(backend.close).result(self.patience)
-
-    @needs("server")
-    def test_reconnect(self, backend: RendezvousBackend, other: RendezvousBackend, server: Server) -> None:
-        """Once the server is back, the same clients go on; what they find is the old state or none."""
-        _, token = written(backend.set_state(b"first"))
-        with stopped(server):
-            pass
-        after = self.eventually(backend.get_state)
-        assert after is None or after[0] == b"first"
-        written(self.eventually(lambda: backend.set_state(b"second", after[1] if after else None)))
-        assert self.eventually(partial(found, other))[0] == b"second"
-        assert refused(backend.set_state(b"late", token))[0] == b"second"
-
-    @needs("server", "durability")
-    def test_state_survives_a_restart(self, backend: RendezvousBackend, server: Server) -> None:
-        """A restarted server still has the state, under the same token."""
-        state, token = written(backend.set_state(b"first"))
-        with stopped(server):
-            pass
-        assert self.eventually(backend.get_state) == (state, token)
-
-    @needs("link")
-    def test_cut_connection(self, backend: RendezvousBackend, link: Link) -> None:
-        """A client whose connection was cut connects again; meanwhile it raises rendezvous errors at most."""
-        _, token = written(backend.set_state(b"first"))
-        link.cut()
-        outcome(backend.get_state)
-        assert self.eventually(backend.get_state) == (b"first", token)
-
-    @needs("link")
-    def test_lost_reply(self, backend: RendezvousBackend, link: Link) -> None:
-        """A write that was applied and whose reply was lost is no conflict.
-
-        The writer gets told that it wrote, or `RendezvousConnectionError`; never that another's
-        state stands in its way. Whatever was lost, reading and writing go on.
-        """
-        state, token = written(backend.set_state(b"0"))
-        applied_and_lost = packets = 0
-        for number in range(1, ATTEMPTS):
-            new = b"%d" % number
-            with link.lose_reply(after=packets) as lost:
-                writing = start(backend.set_state, new, token)
-                error = writing.exception(self.patience)
-            assert error is None or isinstance(error, RendezvousConnectionError), f"got {error!r}"
-            if error is None:
-                written(writing.result())
-            state, token = self.eventually(partial(found, backend))
-            assert state == new or (error and state == b"%d" % (number - 1))
-            applied_and_lost += state == new and lost.is_set()
-            # A server may send the same in more or fewer packets the next time.
-            packets = packets + 1 if lost.is_set() else 0
-            if applied_and_lost and not packets:
-                break
-            if state != new:
-                state, token = written(self.eventually(partial(backend.set_state, new, token)))
-        assert applied_and_lost, "no reply to a write was lost: do the clients connect through the link?"
-
-    @needs("corrupt")
-    def test_corruption(
-        self, backend: RendezvousBackend, run_id: str, corrupt: Callable[[str], object]
-    ) -> None:
-        """What cannot be read as a state raises `RendezvousStateError`, and is not overwritten."""
-        _, token = written(backend.set_state(b"first"))
-        corrupt(run_id)
-        with pytest.raises(RendezvousStateError):
-            backend.get_state()
-        result = outcome(lambda: backend.set_state(b"second", token))
-        assert result is None or not result[2]
-        with pytest.raises(RendezvousStateError):
-            backend.get_state()
-
-
-def found(backend: RendezvousBackend) -> tuple[bytes, Token]:
-    """Read a state that must be there."""
-    result = backend.get_state()
-    assert result is not None, "there is no state"
-    assert result[1] is not None, "None never stands for an existing state"
-    return result
-
-
-def written(result: tuple[bytes, Token, bool] | None) -> tuple[bytes, Token]:
-    """Check that a write succeeded, and return its state and token."""
-    assert result is not None, "the write failed, and no state stands"
-    assert result[2] is True, f"the write failed: {result}"
-    assert result[1] is not None, "None never stands for an existing state"
-    return result[:2]
-
-
-def refused(result: tuple[bytes, Token, bool] | None) -> tuple[bytes, Token]:
-    """Check that a write failed because another state stands, and return that with its token."""
-    assert result is not None, "no state stands"
-    assert result[2] is False, f"the write succeeded: {result}"
-    return result[:2]
-
-
-def outcome(call: Callable[[], T]) -> T | None:
-    """Call what may fail, but by no other than a rendezvous error."""
-    try:
-        return call()
-    except RendezvousError:
-        return None
-
-
-def count_up(backend: RendezvousBackend, times: int) -> None:
-    """Add to the number in the state by compare-and-set."""
-    for _ in range(times):
-        state, token = found(backend)
-        while True:
-            result = backend.set_state(b"%d" % (int(state) + 1), token)
-            assert result is not None, "no state stands"
-            state, token, wrote = result
-            if wrote:
-                break

@@ -1,15 +1,16 @@
 """The contract of `MembershipBackend` as tests."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
 
 import pytest
 
 from rendezvous_core._backend import Members, MembershipBackend, Token
 from rendezvous_core._errors import RendezvousConnectionError
-from rendezvous_core.testing.suites.backend import BINARY, SIMILAR, BackendSuite, found, outcome, written
+from rendezvous_core.testing.suites.backend import BackendSuite
 from rendezvous_core.testing.suites.base import Link, Server, needs, required, stopped
+from rendezvous_core.testing.suites.checks import BINARY, SIMILAR, found, outcome, written
 from rendezvous_core.testing.suites.threads import is_blocked, start, together
 
 Connect = Callable[..., MembershipBackend]
@@ -275,29 +276,23 @@ class MembershipSuite(BackendSuite):
         self, backend: MembershipBackend, token: Token | None, members: Members | None = None
     ) -> int:
         """Wait until the state has another token, and return how often the wait ended."""
-        for wakes in self._waits(backend, token, members):
+        for wakes in range(1, 100):
+            self._wait(backend, token, members)
             state = backend.get_state()
             if (state[1] if state else None) != token:
                 return wakes
-        raise AssertionError
-
-    def _await_member(self, backend: MembershipBackend, node: str) -> int:
-        """Wait until ``node`` is listed, and return how often the wait ended."""
-        listing = backend.members()
-        wakes = 0
-        while node not in listing.records:
-            wakes += next(self._waits(backend, self._token(backend), listing))
-            listing = backend.members()
-        return wakes
-
-    def _waits(
-        self, backend: MembershipBackend, token: Token | None, members: Members | None
-    ) -> Iterator[int]:
-        for wakes in range(1, 100):
-            changed = backend.wait_for_change(token, 2 * self.patience, members and members.token)
-            assert changed, "the time ran out though it was not over"
-            yield wakes
         raise AssertionError("it returns again and again though nothing has changed")
+
+    def _await_member(self, backend: MembershipBackend, node: str) -> None:
+        """Wait in a run without a state until ``node`` is listed."""
+        listing = backend.members()
+        while node not in listing.records:
+            self._wait(backend, None, listing)
+            listing = backend.members()
+
+    def _wait(self, backend: MembershipBackend, token: Token | None, members: Members | None) -> None:
+        changed = backend.wait_for_change(token, 2 * self.patience, members and members.token)
+        assert changed, "the time ran out though it was not over"
 
     def _returns_at_once(
         self, backend: MembershipBackend, token: Token | None, members: Members | None = None
@@ -312,8 +307,3 @@ class MembershipSuite(BackendSuite):
             wakes += 1
             assert wakes <= 5, "it returns again and again though nothing has changed"
         assert time.monotonic() - began > 0.9 * self.moment, "the time has not run out"
-
-    @staticmethod
-    def _token(backend: MembershipBackend) -> Token | None:
-        state = backend.get_state()
-        return state[1] if state else None

@@ -7,8 +7,8 @@ import pytest
 
 from rendezvous_core._errors import RendezvousConnectionError
 from rendezvous_core._store import Store
-from rendezvous_core.testing.suites.backend import ATTEMPTS
 from rendezvous_core.testing.suites.base import Link, Server, needs, stopped
+from rendezvous_core.testing.suites.checks import ATTEMPTS
 from rendezvous_core.testing.suites.store_fixtures import StoreFixtures
 from rendezvous_core.testing.suites.threads import is_blocked, start
 
