@@ -21,6 +21,8 @@ def fork(work, *arguments):
     try:
         work(*arguments)
         os._exit(0)
+    except BrokenPipeError:  # nobody listens any more
+        os._exit(0)
     except BaseException:
         sys.excepthook(*sys.exc_info())
         os._exit(1)

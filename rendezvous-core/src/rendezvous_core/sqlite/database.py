@@ -24,7 +24,7 @@ Operation = Callable[[sqlite3.Connection], T]
 BUSY_TIMEOUT = 10.0
 """Seconds for which a call waits for the locks of others before it fails."""
 
-_RETRIES = 3  # after other failures, with a new connection: the file may just be replaced
+_RETRIES = 10  # after other failures, with a new connection: the file may be in the middle of its removal
 
 
 class Database:

@@ -12,8 +12,6 @@ LOOK_INTERVAL = 0.01
 
 _LOST_AFTER = 0.5  # seconds: a writer may be killed just before it touches the file
 _IN_ATTRIB = 0x4  # what `touch` causes, and the removal of the file too
-_IN_NONBLOCK = 0o4000
-_IN_CLOEXEC = 0o2000000
 
 
 def touch(path: str) -> None:
@@ -29,10 +27,10 @@ class FileEvents:
     """
 
     def __init__(self) -> None:
-        self._libc = ctypes.CDLL(None, use_errno=True)
+        self._libc = ctypes.CDLL(None)
         self._descriptor = -1
         if sys.platform == "linux":
-            self._descriptor = self._libc.inotify_init1(_IN_NONBLOCK | _IN_CLOEXEC)
+            self._descriptor = self._libc.inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC)
         self._poll = select.poll()
         if self._descriptor >= 0:
             self._poll.register(self._descriptor, select.POLLIN)

@@ -34,12 +34,18 @@ class File:
             BlockingIOError, sqlite3.OperationalError: busy; try again.
             OSError, sqlite3.Error, RendezvousError: it cannot be opened, or is not ours.
         """
-        if self._connection is None or self._identity is None or self._identity != _identify(self.path):
+        if self._connection and self._identity and self._identity == _identify(self.path):
+            return self._connection
+        directory = os.path.dirname(self.path)
+        prepare_directory(directory)
+        with _alone_in(directory):
+            # Inodes tell files apart only while both exist: what was open stays so until they are compared.
+            _ensure_file(self.path, self._identity if self._connection else None)
             self.close()
-            self._connection = _connect(self.path, self._identity)
-            self._identity = _identify(self.path)
-            self._openings += 1
-        return self._connection
+            connection = _connect(self.path)
+            self._connection, self._identity = connection, _identify(self.path)
+        self._openings += 1
+        return connection
 
     def version(self) -> tuple[int, int, int]:
         """A value that differs after every commit of anybody, and whenever the file is another."""
@@ -71,26 +77,6 @@ def _identify(path: str) -> _Identity | None:
         return _Identity(_inode(path), _inode(path + "-shm"))
     except OSError:
         return None
-
-
-def _connect(path: str, known: _Identity | None) -> sqlite3.Connection:
-    directory = os.path.dirname(path)
-    prepare_directory(directory)
-    with _alone_in(directory):
-        _ensure_file(path, known)
-        connection = sqlite3.connect(
-            Path(path).as_uri() + "?mode=rw",
-            uri=True,
-            timeout=0,
-            isolation_level=None,
-            check_same_thread=False,
-        )
-        try:
-            prepare(connection, path)
-        except BaseException:
-            connection.close()
-            raise
-        return connection
 
 
 def _inode(path: str) -> tuple[int, int]:
@@ -136,3 +122,19 @@ def _remove_sidecars(path: str) -> None:
     # They belong to a database that is gone; SQLite would replay them into the new one.
     for suffix in ("-wal", "-shm"):
         Path(path + suffix).unlink(missing_ok=True)
+
+
+def _connect(path: str) -> sqlite3.Connection:
+    connection = sqlite3.connect(
+        Path(path).as_uri() + "?mode=rw",
+        uri=True,
+        timeout=0,
+        isolation_level=None,
+        check_same_thread=False,
+    )
+    try:
+        prepare(connection, path)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
