@@ -76,7 +76,7 @@ def _note_departures(state: State, sight: Sight) -> State:
     gone: dict[str, Departure] = {}
     for seat in state.active():
         member = sight.members.get(seat.node)
-        if state.has_spent(seat.node, seat.ticket) or (member is not None and member.ticket > seat.ticket):
+        if member is not None and member.ticket > seat.ticket:
             gone[seat.node] = "left"
         elif seat.node in sight.dead:
             gone[seat.node] = "lost"

@@ -132,7 +132,7 @@ class Node:
                 if state.phase == "closed":
                     return
             else:
-                state = self._restored(state)
+                state = self._restored()
             yield from self._write(close(state), token)
 
     @property
@@ -217,21 +217,18 @@ class Node:
 
     def _is_older(self, state: State) -> bool:
         """Whether the backend lost or rolled back what this node has seen."""
-        return self.state is not None and state.age < self.state.age
+        return self.state is not None and not self._mismatched() and state.age < self.state.age
 
-    def _restored(self, found: State | None) -> State:
-        """Return the newest state this node has seen, for one that was lost or rolled back."""
-        if self.state is None:
+    def _restored(self) -> State:
+        """Return the newest state this node has seen of its group, for one that was lost or rolled back."""
+        if self.state is None or self._mismatched():
             return State(run=self._run, settings=self._settings)
-        spent = dict(self.state.spent)
-        for node, ticket in found.spent.items() if found else ():
-            spent[node] = max(ticket, spent.get(node, 0))
-        return replace(self.state, spent=spent)
+        return self.state
 
     def _read(self) -> Steps:
         state, token = (yield Read()) or (None, None)
         if state is None or self._is_older(state):
-            yield from self._write(self._claim(self._restored(state), 0.0), token)
+            yield from self._write(self._claim(self._restored(), 0.0), token)
         else:
             self._see(state, token)
 
@@ -348,8 +345,6 @@ class Node:
 
     def _claim(self, state: State, silence: float) -> State:
         """Return ``state`` under a new term of this node's, the former coordinator silent so long."""
-        if self._mismatched() and not self._still >= self._patience():
-            return replace(state, coordinator=None)
         self._term, self._passed, self._observer = self._new_id(), False, self._new_observer()
         if silence and state.coordinator not in (None, self.member.node):
             self._observer.expect(state.coordinator, state.beat, silence)
@@ -369,10 +364,8 @@ class Node:
         # Decide on the state as it stood before the listing, whatever another thread sees meanwhile.
         state, token, now = self._known(), self._token, self.now
         listed, watch = yield List()
-        participants = state.active()
-        sight = self._observer.look(
-            {**listed, self.member.node: self.member}, participants, state.term, now, self.now
-        )
+        everybody = {**listed, self.member.node: self.member}
+        sight = self._observer.look(everybody, state.active(), state.term, now)
         decided = decide(
             state,
             sight,

@@ -20,12 +20,10 @@ class _Track:
     dead_after: float
     rose: float
     """When the beat was last seen to rise."""
-    silence: float
+    silence: float = 0.0
     """For how long, in observed time, the record has not changed."""
     beat: int = -1
     """As last listed: lower than the newest where a put arrived late, and hid what came after it."""
-    moved: bool = False
-    """Whether it rose from one look to another: a record merely found may be a dead node's."""
 
 
 class Observer:
@@ -41,7 +39,7 @@ class Observer:
     def __init__(self, me: str, gap: float, now: float) -> None:
         self._me = me
         self._gap = gap
-        self._asked = now
+        self._looked = now
         self._silences: dict[tuple[str, int], float] = {}
         self._tracks: dict[str, _Track] = {}
 
@@ -50,22 +48,21 @@ class Observer:
         self._silences[node, beat] = silence
 
     def look(
-        self, listed: Mapping[str, Member], participants: Iterable[Seat], term: str, asked: float, now: float
+        self, listed: Mapping[str, Member], participants: Iterable[Seat], term: str, now: float
     ) -> Sight:
-        """Take in a listing, asked for and answered when, and say who is fresh and who is dead."""
-        gap = asked - self._asked
+        """Take in a listing that was asked for at ``now``, and say who is fresh and who is dead."""
+        gap = now - self._looked
         # What rose during an outage of this node's may have risen when the outage began.
-        rose = now if gap <= self._gap else self._asked
-        self._asked = asked
+        rose = now if gap <= self._gap else self._looked
+        self._looked = now
         followed = listed.keys() | {seat.node for seat in participants}
         self._tracks = {node: track for node, track in self._tracks.items() if node in followed}
         for track in self._tracks.values():
             track.silence += min(gap, self._gap)
         for node, member in listed.items():
-            # The record may have changed as late as the answer came.
-            self._follow(node, member, rose, asked - now)
+            self._follow(node, member, rose)
         for seat in participants:
-            self._tracks.setdefault(seat.node, _Track(None, seat.dead_after, rose, asked - now))
+            self._tracks.setdefault(seat.node, _Track(None, seat.dead_after, rose))
         tracks = self._tracks
         return Sight(
             members={node: tracks[node].member or member for node, member in listed.items()},
@@ -74,15 +71,14 @@ class Observer:
             forgotten=[node for node in listed if tracks[node].silence > _FORGET * tracks[node].dead_after],
         )
 
-    def _follow(self, node: str, member: Member, rose: float, silence: float) -> None:
+    def _follow(self, node: str, member: Member, rose: float) -> None:
         track = self._tracks.get(node)
         if track is None:
-            silence = self._silences.get((node, member.beat), silence)
+            silence = self._silences.get((node, member.beat), 0.0)
             self._tracks[node] = _Track(member, member.dead_after, rose, silence, member.beat)
         elif member.beat != track.beat:
-            track.beat, track.silence = member.beat, silence
+            track.beat, track.silence = member.beat, 0.0
             if track.member is None or member.beat > track.member.beat:
-                track.moved = track.member is not None
                 track.member, track.dead_after, track.rose = member, member.dead_after, rose
 
     def _is_fresh(self, node: str, track: _Track, term: str, now: float) -> bool:
@@ -90,4 +86,4 @@ class Observer:
             return True
         if track.member is None or now - track.rose >= track.dead_after:
             return False
-        return track.moved or track.member.term == term
+        return track.member.term == term
