@@ -91,10 +91,11 @@ def test_a_name_that_makes_no_package_is_refused(tmp_path: Path, name: str) -> N
     assert not list(tmp_path.iterdir())
 
 
-def test_a_name_that_is_taken_is_refused(tmp_path: Path) -> None:
-    ran = new_plugin("sqlite", cwd=tmp_path)
+@pytest.mark.parametrize(("name", "owner"), [("sqlite", "rendezvous-core"), ("redis", "rendezvous-redis")])
+def test_a_name_that_is_taken_is_refused(tmp_path: Path, name: str, owner: str) -> None:
+    ran = new_plugin(name, cwd=tmp_path)
     assert ran.returncode == 2
-    assert "rendezvous-core" in ran.stderr
+    assert f"provided by {owner} already" in " ".join(ran.stderr.split())
 
 
 def test_nothing_is_overwritten(plugin: Path) -> None:

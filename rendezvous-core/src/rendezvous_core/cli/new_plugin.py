@@ -11,6 +11,7 @@ from string import Template
 import click
 
 from rendezvous_core._plugins import installed_backends
+from rendezvous_core._registry import PROVIDERS
 from rendezvous_core.cli.exit_codes import ExitCode
 from rendezvous_core.cli.options import output_options
 
@@ -26,9 +27,9 @@ def new_plugin(name: str, as_json: bool) -> int:
     """
     if not re.fullmatch(r"[a-z][a-z0-9]*(-[a-z0-9]+)*", name):
         raise click.UsageError(f"{name!r} must be lowercase letters, digits and single dashes, as my-store.")
-    owners = [backend.distribution for backend in installed_backends() if backend.name == name]
-    if owners:
-        raise click.UsageError(f"The backend '{name}' is provided by {owners[0]} already.")
+    owners = {backend.name: backend.distribution for backend in installed_backends()}
+    if owner := owners.get(name) or PROVIDERS.get(name):
+        raise click.UsageError(f"The backend '{name}' is provided by {owner} already.")
     words = {
         "name": name,
         "distribution": f"rendezvous-{name}",
