@@ -1,6 +1,7 @@
 """Calls of python-etcd with a deadline, several members, and rendezvous errors."""
 
 import http.client
+import logging
 import os
 import threading
 import time
@@ -11,7 +12,11 @@ import etcd
 import urllib3.exceptions
 
 from rendezvous_core import RendezvousConnectionError, RendezvousError, RendezvousStateError
+from rendezvous_etcd.hints import hint
 from rendezvous_etcd.options import Connection
+
+# It reports each failed attempt as an error, also those that are made again.
+logging.getLogger("etcd.client").setLevel(logging.CRITICAL)
 
 T = TypeVar("T")
 
@@ -193,7 +198,10 @@ class EtcdCalls:
                 f"{where} holds something else where this run's data should be ({text}): delete it, or "
                 "choose another run id or prefix."
             )
-        return RendezvousConnectionError(f"{where} cannot be reached within {self._patience:g} s ({text}).")
+        remedy = hint(text, client.protocol == "https")
+        return RendezvousConnectionError(
+            f"{where} cannot be reached within {self._patience:g} s{remedy} ({text})."
+        )
 
 
 def index_of(error: etcd.EtcdKeyNotFound) -> int:

@@ -5,7 +5,7 @@ import random
 import secrets
 import time
 from base64 import b64decode, b64encode
-from collections.abc import Callable, Iterable, Sequence, Set
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from typing import Any
 
 import etcd
@@ -16,6 +16,7 @@ from rendezvous_etcd.v2.backend import CONFLICTS, EtcdRendezvousBackend
 from rendezvous_etcd.v2.client import EtcdCalls, UncertainError, index_of
 
 _SLICE = 5.0
+_MOST_DOUBTS = 3
 _EMPTY = "="
 _MARKS = "!#$%&()*,.:;<>?@"
 """Characters that base64 does not use: its readers, torch among them, pass over them."""
@@ -28,8 +29,8 @@ class EtcdStore(Store):
     underscore here. Each value ends in marks that tell this write from all others: so a write whose
     reply was lost is recognised as done instead of being done twice. torch passes over them.
 
-    A write raises `RendezvousConnectionError` where it cannot be told whether it was carried out; `set`
-    and `delete_key` may then still be, later.
+    Where it cannot be told in the end whether a write was carried out, it raises
+    `RendezvousConnectionError`; `delete_key` does so when its first reply is lost.
 
     Args:
         client: a python-etcd client, or `EtcdCalls`; several stores may share it.
@@ -200,27 +201,38 @@ class EtcdStore(Store):
             value = change(b64decode(node.value) if node else None)
             if value is None:
                 return
-            condition = {"prevIndex": node.modifiedIndex} if node else {"prevExist": False}
-            if self._write(key, value, **condition):
+            if self._write(key, value, _unchanged(node)):
                 return
             # Writers that meet again and again
             self._calls.rest(random.uniform(0, min(0.001 * 2**attempt, 0.05)))
 
-    def _write(self, key: str, value: bytes, **condition: Any) -> bool:
-        """Write once; tell whether the condition held."""
+    def _write(self, key: str, value: bytes, condition: Mapping[str, Any] | None = None) -> bool:
+        """Write once, if ``condition`` holds; tell whether it did."""
+        name = self._key(key)
         marked = b64encode(value).decode() + "".join(secrets.choice(_MARKS) for _ in range(16))
-        doubt: UncertainError | None = None
-        try:
-            self._calls.write(self._key(key), marked, ttl=self._ttl, **condition)
-        except CONFLICTS:
-            pass
-        except UncertainError as error:
-            doubt = error
-        else:
-            return True
-        node, _ = self._read(key)
-        if node is not None and node.value == marked:
-            return True
-        if doubt is not None:
-            raise doubt
-        return False
+        current: Mapping[str, Any] = condition or {}
+        doubts = 0
+        while True:
+            try:
+                self._calls.write(name, marked, ttl=self._ttl, **current)
+            except CONFLICTS:
+                doubt = None
+            except UncertainError as error:
+                doubt, doubts = error, doubts + 1
+            else:
+                return True
+            node, _ = self._read(key)
+            if node is not None and node.value == marked:
+                return True
+            if doubt is not None and doubts >= _MOST_DOUBTS:
+                raise doubt
+            if condition is None:
+                # Whatever stands now may be replaced, but not what an earlier attempt may still write.
+                current = _unchanged(node)
+            elif doubt is None:
+                return False
+
+
+def _unchanged(node: Any) -> dict[str, Any]:
+    """The condition that a key is still as it was when it was read."""
+    return {"prevExist": False} if node is None else {"prevIndex": node.modifiedIndex}

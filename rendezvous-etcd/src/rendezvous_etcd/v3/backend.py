@@ -123,8 +123,10 @@ class Etcd3RendezvousBackend(MembershipBackend):
         """Make ready for what is to come, so that it takes fewer steps; need not be called.
 
         Raises:
-            RendezvousConnectionError: the cluster cannot be reached, or refuses this user.
+            RendezvousConnectionError: the cluster cannot be reached.
+            RendezvousStateError: it refuses this user.
         """
+        self._read()
         self._keep()
         self._watch_run(with_announcements=False).wait_until_begun(self._client.connection.read_timeout)
 

@@ -3,6 +3,7 @@
 import grpc
 
 from rendezvous_core import RendezvousConnectionError, RendezvousError, RendezvousStateError
+from rendezvous_etcd.hints import hint
 from rendezvous_etcd.options import Connection
 
 
@@ -58,19 +59,15 @@ def explain(error: grpc.RpcError, connection: Connection) -> RendezvousError:
         text = "wants to know who asks: give the options user and password"
     elif "permission denied" in details:
         kind = RendezvousStateError
+        who = "give the options user and password" if connection.user is None else "grant it that"
         text = (
-            f"does not let the user {connection.user!r} do this: grant it readwrite on the prefix of the keys"
+            f"does not let {connection.user or 'anybody'} read and write below the prefix of the keys: {who}"
         )
     elif code is grpc.StatusCode.UNIMPLEMENTED:
         text = "does not speak the v3 API; is it an etcd of version 3.4 or later?"
-    elif "WRONG_VERSION_NUMBER" in details or "wrong version number" in details:
-        text = "does not speak TLS: leave out protocol=https and the certificates"
-    elif "CERTIFICATE_VERIFY_FAILED" in details:
-        text = "shows a certificate that cannot be verified: give the authority that signed it as ca_cert"
     elif may_succeed_elsewhere(error):
-        text = f"cannot be reached within {connection.read_timeout:g} s"
-        if not connection.secure and "closed" in details.lower():
-            text += " (if it speaks TLS, say protocol=https)"
+        remedy = hint(details, connection.secure)
+        text = f"cannot be reached within {connection.read_timeout:g} s{remedy}"
     else:
         text = "has refused a request"
     return kind(f"etcd at {connection} {text} ({code.name}: {details}).")
