@@ -52,7 +52,7 @@ def test_a_member_comes_back_as_it_went(member: Member) -> None:
 def test_no_bytes_raise_anything_but_a_state_error(data: bytes) -> None:
     for decode in (codec.decode_state, codec.decode_member):
         with pytest.raises(RendezvousStateError):
-            decode(data)  # type: ignore[operator]
+            decode(data)
 
 
 def changed(**fields: Any) -> bytes:
