@@ -243,8 +243,8 @@ def write_plot(results: list[Result], path: str) -> None:
     figure.savefig(path)
 
 
-def main() -> int:
-    """Run the benchmark."""
+def main(reference: str = "torch c10d") -> int:
+    """Run the benchmark; ``reference`` is whom the others are compared with."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -259,19 +259,19 @@ def main() -> int:
     options = parser.parse_args()
 
     contenders = options.contenders or list(CONTENDERS)
-    if importlib.util.find_spec("torch") is None and "torch c10d" in contenders:
-        print("torch is not installed: its own handler is left out", file=sys.stderr)
-        contenders.remove("torch c10d")
+    if importlib.util.find_spec("torch") is None:
+        print("torch is not installed: its own handlers are left out", file=sys.stderr)
+        contenders = [contender for contender in contenders if not contender.startswith("torch")]
     results = []
     for nodes in options.nodes:
         for contender in contenders:
-            slow = contender == "torch c10d"
+            slow = contender.startswith("torch")
             if slow and nodes > options.torch_limit:
                 continue
             runs = [measure(contender, nodes) for _ in range(1 if slow and nodes > 64 else options.repeat)]
             middle = statistics.median_low(run.seconds for run in runs)
             results.append(next(run for run in runs if run.seconds == middle))
-    print_table(results, "torch c10d")
+    print_table(results, reference)
     if options.plot:
         write_plot(results, options.plot)
     if options.json:
