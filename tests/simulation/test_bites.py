@@ -244,7 +244,7 @@ BITES = [
     ),
     Bite(
         "the serial tells the newer state of one round",
-        State.age.fget,
+        State.__dict__["age"].fget,
         'self.phase == "complete", self.serial)',
         'self.phase == "complete", 0)',
         scenarios.state_is_rolled_back_within_a_round,
@@ -258,7 +258,7 @@ BITES = [
     ),
     Bite(
         "closed is never older",
-        State.age.fget,
+        State.__dict__["age"].fget,
         '(self.phase == "closed", ',
         "(False, ",
         scenarios.closed_run_is_rolled_back,
@@ -449,13 +449,18 @@ def take_out(monkeypatch: pytest.MonkeyPatch, bite: Bite) -> None:
     module: dict[str, Any] = {}
     exec(source.replace(bite.code, bite.without), dict(function.__globals__), module)
     changed = module[function.__name__]
-    code = (changed.fget if isinstance(changed, property) else changed).__code__
-    monkeypatch.setattr(function, "__code__", code)
+    if isinstance(changed, property):
+        changed = changed.fget
+    monkeypatch.setattr(function, "__code__", changed.__code__)
 
 
 @pytest.mark.parametrize("bite", BITES, ids=lambda bite: bite.rule.replace(" ", "-"))
 def test_rule_is_needed(bite: Bite, monkeypatch: pytest.MonkeyPatch) -> None:
     take_out(monkeypatch, bite)
     with pytest.raises(Violation):
-        for seed in range(200):
-            scenarios.tell(bite.story.__name__, seed)
+        tell_often(bite.story.__name__)
+
+
+def tell_often(name: str) -> None:
+    for seed in range(200):
+        scenarios.tell(name, seed)
