@@ -355,11 +355,11 @@ BITES = [
         scenarios.coordinator_leaves,
     ),
     Bite(
-        "the heir is judged by its own beat and patience",
+        "the heir is judged by its own beat",
         nodes._appoint_heir,
-        "coordinator=node, beat=heir.beat, lease=heir.dead_after",
+        "coordinator=node, beat=heir.beat",
         "coordinator=node",
-        scenarios.heir_is_slow,
+        scenarios.heir_beats_once_more_and_dies,
     ),
     Bite(
         "who leaves may coordinate on its way out",

@@ -398,7 +398,7 @@ def _appoint_heir(state: State, sight: Sight, leaving: str) -> State:
     for node in (*active, *sorted(sight.fresh)):
         heir = sight.members.get(node)
         if node != leaving and node not in sight.dead and heir is not None and heir.intent == "join":
-            return replace(state, coordinator=node, beat=heir.beat, lease=heir.dead_after)
+            return replace(state, coordinator=node, beat=heir.beat)
     return replace(state, coordinator=None)
 
 
