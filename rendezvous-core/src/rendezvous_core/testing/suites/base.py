@@ -79,7 +79,7 @@ class Suite:
     patience: ClassVar[float] = 20.0
     """Seconds within which what must happen happens; only a failing test waits for so long."""
 
-    moment: ClassVar[float] = 0.2
+    moment: ClassVar[float] = 0.15
     """Seconds for which tests watch that something does not happen."""
 
     racers: ClassVar[int] = 8

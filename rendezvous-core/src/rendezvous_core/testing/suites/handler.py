@@ -133,10 +133,10 @@ class HandlerSuite(Suite):
 
     def test_newcomer(self, create: CreateNode) -> None:
         """Participants are told that somebody waits; once they ask again, all are in."""
-        nodes = [create(2, 3, last_call_timeout=2 * self.moment) for _ in range(2)]
+        nodes = [create(2, 3, last_call_timeout=5 * self.moment) for _ in range(2)]
         self._meet(nodes)
         assert [node.num_nodes_waiting() for node in nodes] == [0, 0]
-        newcomer = create(2, 3, last_call_timeout=2 * self.moment)
+        newcomer = create(2, 3, last_call_timeout=5 * self.moment)
         joining = start(newcomer.next_rendezvous)
         for node in nodes:
             self.until(partial(self._is_called, node))
@@ -295,11 +295,11 @@ class HandlerSuite(Suite):
     @needs("server")
     def test_restart_of_the_server(self, create: CreateNode, server: Server) -> None:
         """A round survives the restart of its server, and later nodes still come in."""
-        nodes = [create(2, 3, last_call_timeout=2 * self.moment) for _ in range(2)]
+        nodes = [create(2, 3, last_call_timeout=5 * self.moment) for _ in range(2)]
         self._meet(nodes)
         with stopped(server):
             pass
-        newcomer = start(create(2, 3, last_call_timeout=2 * self.moment).next_rendezvous)
+        newcomer = start(create(2, 3, last_call_timeout=5 * self.moment).next_rendezvous)
         for node in nodes:
             self.until(partial(self._is_called, node))
         asking = [newcomer, *(start(node.next_rendezvous) for node in nodes)]
