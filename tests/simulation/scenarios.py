@@ -859,7 +859,7 @@ def heir_beats_once_more_and_dies(world: World) -> None:
     leader.node.member = replace(leader.node.member, beat=100)
     heir.node.member = replace(heir.node.member, beat=99)
     world.run(world.random.uniform(2.0, 3.0))
-    heir.broken = Write
+    heir.broken, heir.diligent = Write, False
     leader.quit("leave")
     beat = heir.node.member.beat
     wait_until(world, lambda: world.backend.members[heir.name].beat > beat, 2.5, "one more beat")
