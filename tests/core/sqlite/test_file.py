@@ -89,6 +89,13 @@ class TestDefaultPath:
         SqliteStore("", "run").set("key", "value")
         assert SqliteStore(backend.path, "run").get("key") == b"value"
 
+    def test_that_cannot_be_made_is_an_error(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.delenv("XDG_RUNTIME_DIR")
+        (tmp_path / "file").touch()
+        monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "file"))
+        with pytest.raises(RendezvousConnectionError, match=f"{tmp_path}/file/rendezvous.*RDZV_SQLITE_PATH"):
+            default_path()
+
     def plant_link(self, directory: Path) -> None:
         (directory.parent / "elsewhere").mkdir(mode=0o700)
         directory.symlink_to(directory.parent / "elsewhere")

@@ -22,7 +22,7 @@ What fails, and how
     `RendezvousConnectionError`; both name the path and the remedy. A file that was deleted or
     replaced is a lost state: all go on with the new one. A power failure may undo the last writes.
     A process that is stopped (not killed) in the middle of its write holds up all other writers;
-    after 10 s they fail with an error that names it.
+    after 30 s they fail with an error that names it.
 Local file systems only
     SQLite's locks and shared memory do not work on network file systems, nor between machines. For
     those there are the backends redis, etcd and c10d.

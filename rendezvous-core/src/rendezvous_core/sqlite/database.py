@@ -21,7 +21,7 @@ T = TypeVar("T")
 Operation = Callable[[sqlite3.Connection], T]
 """What to do inside a transaction; it is repeated when the transaction has to be."""
 
-BUSY_TIMEOUT = 10.0
+BUSY_TIMEOUT = 30.0
 """Seconds for which a call waits for the locks of others before it fails."""
 
 _RETRIES = 10  # after other failures, with a new connection: the file may be in the middle of its removal

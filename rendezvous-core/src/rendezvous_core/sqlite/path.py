@@ -7,6 +7,7 @@ import tempfile
 from rendezvous_core._errors import RendezvousConnectionError
 
 _REMEDY = "or name another file as endpoint or in RDZV_SQLITE_PATH"
+_private: set[str] = set()
 
 
 def default_path() -> str:
@@ -18,27 +19,34 @@ def default_path() -> str:
     directory, mode 0700.
 
     Raises:
-        RendezvousConnectionError: the directory is a link, belongs to somebody else, or is open to
-            others.
+        RendezvousConnectionError: the directory cannot be made, is a link, belongs to somebody else,
+            or is open to others.
     """
     path = os.environ.get("RDZV_SQLITE_PATH")
     if path:
         return path
-    directory = _default_directory()
-    prepare_directory(directory)
+    try:
+        directory = _default_directory()
+        _private.add(directory)
+        prepare_directory(directory)
+    except OSError as error:
+        raise RendezvousConnectionError(
+            f"The default directory of the rendezvous database cannot be made ({error}): "
+            f"free its place, {_REMEDY}."
+        ) from error
     return os.path.join(directory, "rendezvous.db")
 
 
 def prepare_directory(directory: str) -> None:
-    """Create ``directory``, mode 0700, where it is missing; the default one must be private.
+    """Create ``directory``, mode 0700, where it is missing; that of `default_path` must be private.
 
     Raises:
         OSError: it cannot be created.
-        RendezvousConnectionError: it is the default directory, and others can reach it.
+        RendezvousConnectionError: it is the default one, and others can reach it.
     """
     if not os.path.lexists(directory):
         os.makedirs(directory, mode=0o700, exist_ok=True)
-    if directory == _default_directory():
+    if directory in _private:
         _check_private(directory)
 
 

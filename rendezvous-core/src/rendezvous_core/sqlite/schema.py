@@ -36,9 +36,11 @@ def prepare(connection: sqlite3.Connection, path: str) -> None:
         RendezvousStateError: the file belongs to another application or another version.
         RendezvousConnectionError: its file system cannot share memory between processes.
     """
+    connection.execute("BEGIN")
     application = _pragma(connection, "application_id")
     version = _pragma(connection, "user_version")
     fresh = application == version == 0 and _pragma(connection, "schema_version") == 0
+    connection.execute("COMMIT")
     if not fresh and application != APPLICATION_ID:
         raise RendezvousStateError(f"{path} is the database of another application: choose another path.")
     if not fresh and version != VERSION:
