@@ -1,0 +1,136 @@
+"""The decisions by themselves: whatever members do in whatever order, the state stays sound."""
+
+import itertools
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+from msgspec.structs import replace
+
+from rendezvous_core.protocol.decision import Sight, close, decide
+from rendezvous_core.protocol.ranks import keep_ranks
+from rendezvous_core.protocol.records import Intent, Member, Settings, State
+
+NODES = [f"n{number}" for number in range(7)]
+
+
+def member(name: str, **fields: Any) -> Member:
+    return Member(node=name, address="", pid=1, dead_after=3.0, **fields)
+
+
+class Decisions(RuleBasedStateMachine):
+    """One state, decided upon again and again while its members come, go and die."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.ids = (f"id{number}" for number in itertools.count())
+        self.members: dict[str, Member] = {}
+        self.dead: set[str] = set()
+        self.doubtful: set[str] = set()
+        self.rosters: dict[str, State] = {}
+
+    @initialize(least=st.integers(1, 3), more=st.integers(0, 3))
+    def begin(self, least: int, more: int) -> None:
+        self.state = State(run="run", settings=Settings(least, least + more))
+
+    def change(self, state: State) -> None:
+        old, self.state = self.state, state
+        assert old.phase != "closed" or state == old, "closed is final"
+        assert state.age > old.age, "the state never goes back"
+        assert all(state.spent[node] >= ticket for node, ticket in old.spent.items()), "spent tickets stay"
+        if state.round_id == old.round_id:
+            assert state.roster == old.roster, "a round has one roster"
+            if state.phase == old.phase == "complete":
+                assert old.gone.items() <= state.gone.items(), "who is gone stays gone"
+            return
+        assert state.round_id not in self.rosters
+        self.rosters[state.round_id] = state
+        for seat in state.roster:
+            asked = self.members[seat.node]
+            assert (asked.ticket, asked.intent) == (seat.ticket, "join"), "only who asks is admitted"
+            assert not old.has_spent(seat.node, seat.ticket), "a ticket is used once"
+            assert seat.node not in self.dead | self.doubtful, "only the living are admitted"
+        for seat in old.active():
+            now = self.members[seat.node]
+            assert seat.node in self.dead or now.ticket > seat.ticket or now.intent in ("leave", "done")
+
+    @rule(name=st.sampled_from(NODES))
+    def ask(self, name: str) -> None:
+        former = self.members.get(name, member(name))
+        self.members[name] = replace(former, ticket=former.ticket + 1, intent="join", asked=self.state.serial)
+        self.dead.discard(name)
+
+    @rule(name=st.sampled_from(NODES), intent=st.sampled_from(["cancel", "leave", "done"]))
+    def quit(self, name: str, intent: Intent) -> None:
+        if name in self.members:
+            self.members[name] = replace(self.members[name], intent=intent)
+
+    @rule(name=st.sampled_from(NODES))
+    def die(self, name: str) -> None:
+        if name in self.members:
+            self.dead.add(name)
+
+    @rule(names=st.sets(st.sampled_from(NODES)))
+    def take_over(self, names: set[str]) -> None:
+        """Some have not proved themselves alive to the new coordinator."""
+        self.doubtful = names
+
+    @rule(last_call_over=st.booleans(), missing=st.sets(st.sampled_from(NODES), max_size=1))
+    def decide(self, last_call_over: bool, missing: set[str]) -> None:
+        sight = Sight(
+            members={name: each for name, each in self.members.items() if name not in missing},
+            fresh=self.members.keys() - self.dead - self.doubtful - missing,
+            dead=self.dead,
+        )
+        options: dict[str, Any] = {"new_id": lambda: next(self.ids), "ranks": keep_ranks}
+        decided = decide(self.state, sight, last_call_over=last_call_over, **options)
+        if decided != self.state:
+            self.change(replace(decided, serial=self.state.serial + 1))
+        assert self.state.waiting <= len(sight.fresh)
+
+    @rule(chance=st.integers(0, 9))
+    def close(self, chance: int) -> None:
+        if chance == 0 and self.state.phase != "closed":
+            self.change(close(self.state))
+
+    @invariant()
+    def sound(self) -> None:
+        if not hasattr(self, "state"):
+            return
+        state = self.state
+        nodes = [seat.node for seat in state.roster]
+        assert len(set(nodes)) == len(nodes), "nobody has two ranks"
+        assert state.gone.keys() <= set(nodes), "only participants are gone"
+        if state.phase == "complete":
+            assert state.settings.min_nodes <= len(nodes) <= state.settings.max_nodes
+            assert state.last_call is None
+            assert state.active(), "a round without participants is over"
+        if state.phase == "joining":
+            assert not state.gone
+            assert state.waiting == 0
+
+
+Decisions.TestCase.settings = settings(max_examples=300, stateful_step_count=40, deadline=None)
+TestDecisions = Decisions.TestCase
+
+
+NAMES = st.lists(st.sampled_from("abcdefghij"), unique=True)
+
+
+@given(present=NAMES, previous=NAMES)
+def test_ranks(present: list[str], previous: list[str]) -> None:
+    ranks = keep_ranks([member(name) for name in present], previous)
+    survivors = [name for name in previous if name in present]
+    assert sorted(ranks) == sorted(present), "everybody has one rank"
+    assert [name for name in ranks if name in survivors] == survivors, "survivors keep their order"
+    if survivors:
+        assert ranks[0] == survivors[0], "rank 0 has seen the round before"
+    if len(present) >= len(previous):
+        for name in survivors[1:]:
+            assert ranks.index(name) == previous.index(name), "who can keep its rank keeps it"
+
+
+@given(present=NAMES)
+def test_newcomers_rank_in_the_order_given(present: list[str]) -> None:
+    assert keep_ranks([member(name) for name in present], []) == present
