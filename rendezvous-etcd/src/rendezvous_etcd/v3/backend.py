@@ -200,7 +200,8 @@ class Etcd3RendezvousBackend(MembershipBackend):
         """See base class. Looks at the server only where its watch may have missed something."""
         deadline = time.monotonic() + timeout
         watch = self._watch_run(members is not None)
-        watch.wait_until_begun(timeout)
+        if not watch.wait_until_begun(timeout) and timeout > 0:
+            return False
         since = self._since(watch, token, members)
         if since is None:
             return True

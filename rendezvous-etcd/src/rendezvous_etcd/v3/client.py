@@ -118,7 +118,8 @@ class Etcd3Client:
     def _set_up(self, connection: Connection) -> None:
         self._connection = connection
         self._credentials = _credentials(connection)
-        self._lock = threading.Lock()
+        # Reentrant, as a garbage collector may close the client in the midst of anything.
+        self._lock = threading.RLock()
         self._turn = 0
         self._channel: Channel | None = None
         self._token: str | None = None

@@ -58,6 +58,7 @@ class Etcd3Store(Store):
         store = cls.__new__(cls)
         Store.__init__(store)
         store._set_up(backend.client, backend.path, backend.watcher, backend.lease)
+        store._backend = backend  # which closes the client when nobody refers to it any more
         return store
 
     def _set_up(self, client: Etcd3Client, path: bytes, watcher: Watcher, lease: Lease | None) -> None:
@@ -68,6 +69,7 @@ class Etcd3Store(Store):
         self._lease = lease.id if lease else 0
         self._receipt_lease = lease or Lease(client, randbits(62) + 1, _RECEIPT_TTL)
         self._receipts: list[_Receipt] = []
+        self._backend: Etcd3RendezvousBackend | None = None
 
     def set(self, key: str, value: Value) -> None:
         """See base class."""
