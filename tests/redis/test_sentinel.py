@@ -235,7 +235,7 @@ def test_refusals(sentinels: Sentinels, open_run: OpenRun, tmp_path: Path) -> No
     with pytest.raises(RendezvousStateError, match="no master named 'other'"):
         open_run(sentinels.endpoint.replace("/main", "/other"))
     with pytest.raises(RendezvousStateError, match="Sentinel"):
-        open_run(sentinels.endpoint, sentinel_password="wrong", sentinel_username="somebody")
+        open_run(sentinels.endpoint, sentinel_password="wrong", sentinel_user="somebody")
 
 
 def detach(sentinels: Sentinels) -> None:

@@ -43,7 +43,7 @@ def test_forms(endpoint: str, hosts: str) -> None:
 def test_parts_of_an_endpoint() -> None:
     """User, password, database, master and socket are read; what is percent-encoded is decoded."""
     found = target("redis://us%40er:pass%2Fword%25@host/3")
-    assert (found.credentials.username, found.credentials.password) == ("us@er", "pass/word%")
+    assert (found.credentials.user, found.credentials.password) == ("us@er", "pass/word%")
     assert (found.scheme, found.db, found.tls) == ("redis", 3, None)
     assert target("redis://:word@host").credentials.password == "word"
     assert target("rediss://host").tls is not None
@@ -51,16 +51,16 @@ def test_parts_of_an_endpoint() -> None:
     assert (watched.master, watched.db, watched.credentials.password) == ("main", 4, "word")
     assert watched.sentinel_credentials.password is None
     local = target("unix://user:word@/run/my%20redis.sock?db=5")
-    assert (local.path, local.db, local.credentials.username) == ("/run/my redis.sock", 5, "user")
+    assert (local.path, local.db, local.credentials.user) == ("/run/my redis.sock", 5, "user")
 
 
 def test_options_count_more_than_the_endpoint(monkeypatch: pytest.MonkeyPatch) -> None:
     """First the option, then the endpoint, then the environment."""
-    monkeypatch.setenv("RENDEZVOUS_REDIS_USERNAME", "from-environment")
+    monkeypatch.setenv("RENDEZVOUS_REDIS_USER", "from-environment")
     monkeypatch.setenv("RENDEZVOUS_REDIS_PASSWORD", "from-environment")
     monkeypatch.setenv("RENDEZVOUS_REDIS_SENTINEL_PASSWORD", "of-sentinels")
     found = target("redis://:from-endpoint@host/1", password="from-option", db=2)
-    assert (found.credentials.username, found.credentials.password) == ("from-environment", "from-option")
+    assert (found.credentials.user, found.credentials.password) == ("from-environment", "from-option")
     assert found.db == 2
     assert target("redis://:from-endpoint@host").credentials.password == "from-endpoint"
     assert target("host").credentials.password == "from-environment"

@@ -38,7 +38,7 @@ class Link:
         credentials: Credentials = target.sentinel_credentials if sentinel else target.credentials
         arguments: dict[str, Any] = {
             "db": 0 if sentinel else target.db,
-            "username": credentials.username,
+            "username": credentials.user,
             "password": credentials.password,
             "socket_timeout": timeout,
             "socket_connect_timeout": timeout,

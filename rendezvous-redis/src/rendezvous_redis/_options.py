@@ -11,19 +11,19 @@ class RedisOptions:
     """How to reach the server, and how to keep a run there; its ``repr`` shows no passwords.
 
     Credentials, database and TLS can also be given by the endpoint; an option that is given counts
-    more than the endpoint, and both count more than the environment (``RENDEZVOUS_REDIS_USERNAME``,
-    ``RENDEZVOUS_REDIS_PASSWORD``, ``RENDEZVOUS_REDIS_SENTINEL_USERNAME`` and
+    more than the endpoint, and both count more than the environment (``RENDEZVOUS_REDIS_USER``,
+    ``RENDEZVOUS_REDIS_PASSWORD``, ``RENDEZVOUS_REDIS_SENTINEL_USER`` and
     ``RENDEZVOUS_REDIS_SENTINEL_PASSWORD``).
 
     Raises:
         ValueError: an option is impossible; names it.
     """
 
-    username: str | None = None
+    user: str | None = None
     """The ACL user; the server's default user where only a password is given."""
     password: str | None = field(default=None, repr=False)
     """The password of the user."""
-    sentinel_username: str | None = None
+    sentinel_user: str | None = None
     """The ACL user of the Sentinels, which do not share those of the server."""
     sentinel_password: str | None = field(default=None, repr=False)
     """The password of the Sentinels."""
@@ -62,7 +62,7 @@ class RedisOptions:
         given = {
             name: str(params.get(name))
             for name in (
-                "username", "password", "sentinel_username", "sentinel_password",
+                "user", "password", "sentinel_user", "sentinel_password",
                 "ca_cert", "ssl_cert", "ssl_cert_key",
             )
             if params.get(name) is not None

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from rendezvous_redis._process import GuardedProcess
 
-BINARY_VARIABLE = "RENDEZVOUS_REDIS_SERVER"
+BINARY_VARIABLE = "RENDEZVOUS_REDIS_BINARY"
 _READY = "Ready to accept connections"
 _ATTEMPTS = 5
 
@@ -28,7 +28,7 @@ class RedisServer:
         password: the password of the default user; none by default.
         data_dir: where to keep the data; made where it is missing, never deleted.
         binary: the server's program; by default what the environment variable
-            ``RENDEZVOUS_REDIS_SERVER`` names, that of the extra ``[server]``, or ``valkey-server`` or
+            ``RENDEZVOUS_REDIS_BINARY`` names, that of the extra ``[server]``, or ``valkey-server`` or
             ``redis-server`` on the ``PATH``.
         config: further lines of the server's configuration, such as ``maxmemory 100mb``.
 

@@ -28,7 +28,7 @@ _FORMS = (
 class Credentials:
     """A user and a password; ``None`` leaves either out."""
 
-    username: str | None = None
+    user: str | None = None
     password: str | None = field(default=None, repr=False)
 
 
@@ -126,19 +126,19 @@ def _target(
         master,
         options.db if options.db is not None else db or 0,
         tls_context(options) if tls else None,
-        _credentials("", Credentials(options.username, options.password), given),
-        _credentials("SENTINEL_", Credentials(options.sentinel_username, options.sentinel_password)),
+        _credentials("", Credentials(options.user, options.password), given),
+        _credentials("SENTINEL_", Credentials(options.sentinel_user, options.sentinel_password)),
     )
 
 
 def _credentials(kind: str, *sources: Credentials) -> Credentials:
     """Take each part from the first of ``sources`` that has it, at last from the environment."""
     environment = Credentials(
-        os.environ.get(f"RENDEZVOUS_REDIS_{kind}USERNAME"), os.environ.get(f"RENDEZVOUS_REDIS_{kind}PASSWORD")
+        os.environ.get(f"RENDEZVOUS_REDIS_{kind}USER"), os.environ.get(f"RENDEZVOUS_REDIS_{kind}PASSWORD")
     )
     sources = (*sources, environment)
     return Credentials(
-        next((each.username for each in sources if each.username), None),
+        next((each.user for each in sources if each.user), None),
         next((each.password for each in sources if each.password), None),
     )
 
