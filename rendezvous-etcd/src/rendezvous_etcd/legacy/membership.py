@@ -25,6 +25,7 @@ class Membership:
         self._layout = layout
         self._rank = layout.rank(version, rank)
         self._round: ActiveState | None = None
+        self._missed: set[str] = set()
         self._over = threading.Event()
         threading.Thread(target=self._run, name=f"rendezvous-etcd-rank-{rank}", daemon=True).start()
 
@@ -65,8 +66,12 @@ class Membership:
             self._calls.write(self._layout.state, self._round.value, safe=True, prevExist=False)
 
     def _look_at_others(self) -> None:
-        if self._round is not None and missing_ranks(self._calls, self._layout, self._round):
-            self.somebody_is_gone = True
+        if self._round is None:
+            return
+        missing = set(missing_ranks(self._calls, self._layout, self._round))
+        # Whoever is alive puts back within one look what went with the directory of the run.
+        self.somebody_is_gone |= bool(missing & self._missed)
+        self._missed = missing
 
 
 def missing_ranks(calls: EtcdCalls, layout: Layout, state: ActiveState) -> list[str]:
