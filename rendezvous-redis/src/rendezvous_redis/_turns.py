@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 _TURNS = 16
-_PATIENCE = 0.1
+_PATIENCE = 2.0
 """Seconds after which a thread talks out of turn: others may be held up by a silent server."""
 
 _turns = threading.Semaphore(_TURNS)
