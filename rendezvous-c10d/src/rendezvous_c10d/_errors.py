@@ -6,7 +6,12 @@ from contextlib import contextmanager
 import torch.distributed
 from torch.distributed import DistNetworkError, DistStoreError
 
-from rendezvous_core import QueueEmptyError, RendezvousConnectionError, RendezvousTimeoutError
+from rendezvous_core import (
+    QueueEmptyError,
+    RendezvousBackendLostError,
+    RendezvousConnectionError,
+    RendezvousTimeoutError,
+)
 
 # Queues, and with them this error, came after torch 2.5.
 _TorchQueueEmptyError = getattr(torch.distributed, "QueueEmptyError", DistStoreError)
@@ -18,6 +23,10 @@ class StoreTimeoutError(RendezvousTimeoutError, DistStoreError):
 
 class StoreConnectionError(RendezvousConnectionError, DistNetworkError):
     """A store cannot be reached."""
+
+
+class StoreLostError(RendezvousBackendLostError, StoreConnectionError):
+    """The host of a store is gone, with all that it held."""
 
 
 class StoreQueueEmptyError(QueueEmptyError, _TorchQueueEmptyError):  # type: ignore[misc, valid-type]

@@ -6,6 +6,7 @@ from rendezvous_core._backend import Members, MembershipBackend, RendezvousBacke
 from rendezvous_core._endpoint import Endpoint, parse_endpoint, parse_endpoints
 from rendezvous_core._environment import store_from_env
 from rendezvous_core._errors import (
+    RendezvousBackendLostError,
     RendezvousClosedError,
     RendezvousConnectionError,
     RendezvousError,
@@ -41,6 +42,7 @@ __all__ = [
     "QueueEmptyError",
     "RankCandidate",
     "RendezvousBackend",
+    "RendezvousBackendLostError",
     "RendezvousClosedError",
     "RendezvousConnectionError",
     "RendezvousError",

@@ -28,6 +28,12 @@ class RendezvousConnectionError(RendezvousError, ConnectionError):
     _default = "The connection to the rendezvous backend has failed."
 
 
+class RendezvousBackendLostError(RendezvousConnectionError):
+    """The backend has ended with all that it held: waiting for it is of no use."""
+
+    _default = "The rendezvous backend has ended."
+
+
 class RendezvousStateError(RendezvousError):
     """What the backend holds is corrupt, foreign, or contradicts this node's settings."""
 

@@ -192,6 +192,12 @@ class Store(ABC):
                 f"{self.add(members, 0)} of {world_size} have come."
             ) from error
 
+    def view(self, prefix: str) -> "Store":
+        """Return a view of the keys that begin with ``<prefix>/``, named without that: see `PrefixStore`."""
+        from rendezvous_core._prefix_store import PrefixStore
+
+        return PrefixStore(prefix, self)
+
     def clone(self) -> "Store":
         """Return a handle of the same data that never waits for calls made on this one.
 

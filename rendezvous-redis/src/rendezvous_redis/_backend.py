@@ -10,6 +10,7 @@ from rendezvous_core import Members, MembershipBackend, RendezvousStateError, To
 from rendezvous_redis._link import Command, Link
 from rendezvous_redis._run import RedisRun
 from rendezvous_redis._scripts import PUT_MEMBER, SET_STATE
+from rendezvous_redis._turns import turn
 
 _TOKEN = re.compile(rb"([0-9]+-[0-9]+) [0-9a-f]{32}")
 _MEMBERS_TOKEN = re.compile(rb"([0-9]+-[0-9]+)")
@@ -113,8 +114,10 @@ class RedisRendezvousBackend(MembershipBackend):
         self._run.close()
 
     def _watch(self, token: Token | None, listen: Command, timeout: float, link: Link) -> bool:
-        link.send(("HGET", self._keys.state, "token"), listen)
-        if link.read() != token:
+        with turn():
+            link.send(("HGET", self._keys.state, "token"), listen)
+            current = link.read()
+        if current != token:
             # Usually there are news as well. Else the state was lost, and nothing ends the listening.
             if link.has_reply(0.1):
                 link.read()

@@ -16,10 +16,10 @@ from torch.distributed.elastic.rendezvous import (
 )
 
 import rendezvous_core
+from rendezvous_c10d._threads import start
 from rendezvous_c10d._torch_store import TorchStore
 from rendezvous_c10d.torchrun.errors import as_torch_raises
 from rendezvous_c10d.torchrun.gathering import Address, gather
-from rendezvous_c10d.torchrun.threads import start
 
 T = TypeVar("T")
 

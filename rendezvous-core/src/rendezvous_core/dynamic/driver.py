@@ -15,6 +15,7 @@ from msgspec.structs import replace
 
 from rendezvous_core._backend import MembershipBackend
 from rendezvous_core._errors import (
+    RendezvousBackendLostError,
     RendezvousConnectionError,
     RendezvousError,
     RendezvousStateError,
@@ -133,8 +134,8 @@ class Driver:
         while True:
             try:
                 self._drive(self.node.close(), deadline)
-            except RendezvousConnectionError:
-                if time.monotonic() + pause > deadline:
+            except RendezvousConnectionError as error:
+                if isinstance(error, RendezvousBackendLostError) or time.monotonic() + pause > deadline:
                     raise
             else:
                 return
@@ -217,7 +218,8 @@ class Driver:
             try:
                 value = self._perform(operation)
             except RendezvousConnectionError as failure:
-                error = failure
+                lost = background and isinstance(failure, RendezvousBackendLostError)
+                error = self._refused(failure) if lost else failure
             except RendezvousError as failure:
                 if not background:
                     raise
@@ -225,11 +227,13 @@ class Driver:
 
     def _refused(self, failure: RendezvousError) -> RendezvousConnectionError:
         """Answer a pending ask with ``failure``; a node that is in a round goes on trying."""
+        error = RendezvousConnectionError(str(failure))
+        error.__cause__ = failure
         with self._changed:
             if self.node.outcome is None:
                 self.node.refuse(failure)
-        error = RendezvousConnectionError(str(failure))
-        error.__cause__ = failure
+            elif self.node.member.intent != "join" and isinstance(failure, RendezvousBackendLostError):
+                self.node.trouble, self.node.finished = error, True
         return error
 
     def _announce(self) -> None:
@@ -335,7 +339,7 @@ _running: "weakref.WeakSet[Driver]" = weakref.WeakSet()
 
 
 @atexit.register
-def _leave_at_exit() -> None:
+def leave_at_exit() -> None:
     """Nodes whose process ends leave their round, so that the others need not wait for a silence."""
     drivers = [driver for driver in _running if driver._pid == os.getpid()]
     for driver in drivers:

@@ -19,7 +19,6 @@ from rendezvous_core._errors import (
 from rendezvous_core._handler import RendezvousHandler, RendezvousInfo, RendezvousStoreInfo
 from rendezvous_core._params import RendezvousParameters
 from rendezvous_core._plugins import assign_ranks, load_plugins
-from rendezvous_core._prefix_store import PrefixStore
 from rendezvous_core._register_backend import RegisterBackend
 from rendezvous_core._settings import RendezvousSettings, RendezvousTimeout
 from rendezvous_core._store import Store
@@ -89,6 +88,11 @@ class DynamicRendezvousHandler(RendezvousHandler):
         metadata: Mapping[str, str] | None = None,
     ) -> None:
         load_plugins()
+        if not isinstance(store, Store):
+            raise TypeError(
+                f"The store ({store!r}) must be a rendezvous_core.Store; a backend over a foreign store "
+                "offers it as its attribute 'store'."
+            )
         self._settings = settings
         self._store = store
         self._backend = backend if isinstance(backend, MembershipBackend) else RegisterBackend(backend)
@@ -162,7 +166,10 @@ class DynamicRendezvousHandler(RendezvousHandler):
                 # Giving up is a write like any other: the node may turn out to be ranked already.
                 driver.quit("cancel")
                 patience = timeout.heartbeat if driver.node.trouble else timeout.close
-                outcome = driver.wait_for_outcome(time.monotonic() + patience.total_seconds()) or late
+                outcome = driver.wait_for_outcome(time.monotonic() + patience.total_seconds())
+                if outcome is None:
+                    driver.quit("leave")  # a place granted even later must not be kept either
+                    outcome = late
         except BaseException:
             driver.quit("leave")
             raise
@@ -171,7 +178,7 @@ class DynamicRendezvousHandler(RendezvousHandler):
         return outcome
 
     def _hand_out(self, joined: Joined) -> RendezvousInfo:
-        store = PrefixStore(store_prefix(self._settings.run_id, joined), self._store)
+        store = self._store.view(store_prefix(self._settings.run_id, joined))
         bootstrap = functools.partial(RendezvousStoreInfo.build, joined.rank, store, self._address)
         # Rank 0 has to publish now, the others may look it up when they need it.
         if joined.rank != 0:
@@ -257,7 +264,7 @@ class DynamicRendezvousHandler(RendezvousHandler):
             time.monotonic() + self._settings.timeout.close.total_seconds()
         )
         self._driver.stop()
-        return finished
+        return finished and self._driver.node.trouble is None
 
     def shutdown(self) -> bool:
         """See base class. Nodes of the present round may finish their work."""

@@ -1,0 +1,23 @@
+"""The backend over a store of torch."""
+
+from torch.distributed import Store
+
+from rendezvous_c10d._c10d_store import C10dStore
+from rendezvous_core import StoreBackend
+
+
+class C10dRendezvousBackend(StoreBackend):
+    """Keeps a run in a store of torch; see `StoreBackend` for the keys.
+
+    Args:
+        store: any ``torch.distributed.Store`` that has ``compare_set``; a `C10dStore` is taken as it
+            is. The attribute ``store`` is what `DynamicRendezvousHandler` takes as its store.
+        run_id: the run; runs in one store know nothing of each other.
+
+    Raises:
+        ValueError: an empty run id.
+    """
+
+    def __init__(self, store: Store | C10dStore, run_id: str) -> None:
+        adapted = store if isinstance(store, C10dStore) else C10dStore(store)
+        super().__init__(adapted, run_id, "c10d")

@@ -1,0 +1,86 @@
+"""From parameters to a backend and its store."""
+
+import contextlib
+import tempfile
+from pathlib import Path
+
+from torch.distributed import FileStore
+
+from rendezvous_c10d._backend import C10dRendezvousBackend
+from rendezvous_c10d._c10d_store import C10dStore
+from rendezvous_c10d._tcp import find_store
+from rendezvous_core import RendezvousConnectionError, RendezvousParameters, RendezvousTimeoutError
+
+_USERS = "rendezvous-c10d/users"
+_UNUSED = "rendezvous-c10d/unused"
+_LINGER = 3.0
+
+
+def create_backend(params: RendezvousParameters) -> tuple[C10dRendezvousBackend, C10dStore]:
+    """Open the backend of a run, and the store that its handler hands out.
+
+    Options, as torch has them:
+
+    - ``store_type``: ``tcp`` (default) or ``file``. The endpoint is ``host[:port]``, port 29400 by
+      default, or the path of a file that all nodes see, a fresh one by default.
+    - ``is_host``: whether this node hosts the TCPStore. By default it does if the endpoint's host is
+      this machine, by any name of any of its addresses.
+    - ``read_timeout`` (60): seconds that a node waits for the host, and for any answer of its store.
+
+    Raises:
+        ValueError: an option, the endpoint or the run id is wrong.
+        RendezvousConnectionError: no TCPStore answers at the endpoint, or the file cannot be used.
+        RendezvousStateError: the TCPStore there belongs to another run.
+    """
+    if not params.run_id:
+        raise ValueError("The run id must be a non-empty string.")
+    store_type = str(params.get("store_type", "tcp")).strip().lower()
+    if store_type == "file":
+        store = C10dStore(_open_file(params.endpoint))
+        return C10dRendezvousBackend(store, params.run_id), store
+    if store_type != "tcp":
+        raise ValueError(
+            f"The rendezvous configuration option 'store_type' ({store_type!r}) must be 'tcp' or 'file'."
+        )
+    found = find_store(params)
+    store = C10dStore(found.store)
+    store.connect()
+    return _TcpBackend(store, params.run_id, found.hosted), store
+
+
+class _TcpBackend(C10dRendezvousBackend):
+    """A backend that opened its TCPStore itself, and closes it.
+
+    Whoever hosts the store stays for a moment until the others are done with it as well.
+    """
+
+    def __init__(self, store: C10dStore, run_id: str, hosts: bool) -> None:
+        super().__init__(store, run_id)
+        self._tcp = store
+        self._hosts = hosts
+        self._open = True
+        store.add(_USERS, 1)
+
+    def close(self) -> None:
+        if not self._open:
+            return
+        self._open = False
+        super().close()
+        with contextlib.suppress(RendezvousConnectionError, RendezvousTimeoutError):
+            if self._tcp.add(_USERS, -1) == 0:
+                self._tcp.set(_UNUSED, b"1")
+            elif self._hosts:
+                self._tcp.wait([_UNUSED], _LINGER)
+        self._tcp.close()
+
+
+def _open_file(path: str) -> FileStore:
+    if not path:
+        with tempfile.NamedTemporaryFile(prefix="rendezvous-", delete=False) as file:
+            path = file.name
+    try:
+        # torch tries again and again for five minutes to open what cannot be opened.
+        Path(path).open("ab").close()
+        return FileStore(path)
+    except (OSError, RuntimeError) as error:
+        raise RendezvousConnectionError(f"The file '{path}' cannot be used as a store: {error}") from error

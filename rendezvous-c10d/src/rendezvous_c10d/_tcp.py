@@ -1,0 +1,184 @@
+"""Finds the TCPStore of a run, or hosts it."""
+
+import logging
+import socket
+import time
+from datetime import timedelta
+from typing import NamedTuple
+
+from torch.distributed import DistNetworkError, TCPStore
+
+from rendezvous_c10d._handles import head
+from rendezvous_c10d._locality import Verdict, locate
+from rendezvous_c10d._threads import start
+from rendezvous_core import (
+    RendezvousConnectionError,
+    RendezvousParameters,
+    RendezvousStateError,
+)
+from rendezvous_core._endpoint import Endpoint, parse_endpoint
+
+DEFAULT_PORT = 29400
+
+_OWNER = "rendezvous-c10d/run"
+_HANDSHAKE = 15.0
+
+_logger = logging.getLogger("rendezvous_c10d")
+
+
+class Found(NamedTuple):
+    """A store, and whether this process hosts it."""
+
+    store: TCPStore
+    hosted: bool
+
+
+def find_store(params: RendezvousParameters) -> Found:
+    """Connect to the TCPStore at the endpoint, hosting it where that is this machine and nobody does yet.
+
+    Who comes before the host retries for ``read_timeout`` seconds.
+
+    Raises:
+        ValueError: an option or the endpoint is wrong.
+        RendezvousConnectionError: no TCPStore answers there; says what each address did.
+        RendezvousStateError: the TCPStore there belongs to another run.
+    """
+    endpoint = parse_endpoint(params.endpoint, DEFAULT_PORT)
+    read_timeout = params.get_as_float("read_timeout", 60) or 0.0
+    if read_timeout <= 0:
+        raise ValueError(
+            f"The rendezvous configuration option 'read_timeout' ({params.get('read_timeout')!r}) "
+            "must be greater than zero."
+        )
+    is_host = params.get_as_bool("is_host")
+    found = _Search(endpoint, is_host, read_timeout).run()
+    _check_owner(found.store, params.run_id, endpoint, claims=is_host is not False)
+    return found
+
+
+class _Search:
+    """The attempts of one node to reach the store."""
+
+    def __init__(self, endpoint: Endpoint, is_host: bool | None, read_timeout: float) -> None:
+        self._endpoint = endpoint
+        self._is_host = is_host
+        self._timeout = timedelta(seconds=read_timeout)
+        self._deadline = time.monotonic() + read_timeout
+        self._verdict = Verdict(False, "")
+        self._busy: DistNetworkError | None = None
+
+    def run(self) -> Found:
+        pause = 0.05
+        while True:
+            self._decide()
+            if self._verdict.is_local and (hosted := self._host()):
+                return Found(hosted, True)
+            refusals = self._knock()
+            if not refusals and (store := self._enter(refusals)):
+                return Found(store, False)
+            if time.monotonic() + pause > self._deadline:
+                raise self._nobody(refusals) from self._busy
+            time.sleep(pause)
+            pause = min(2 * pause, 1.0)
+
+    def _decide(self) -> None:
+        former = self._verdict
+        if self._is_host is None:
+            self._verdict = locate(self._endpoint.host)
+        else:
+            self._verdict = Verdict(self._is_host, f"is_host={str(self._is_host).lower()}")
+        if self._verdict != former:
+            _logger.info(
+                "This node %s the TCPStore at %s: %s.",
+                "hosts" if self._verdict.is_local else "does not host",
+                self._endpoint,
+                self._verdict.reason,
+            )
+
+    def _host(self) -> TCPStore | None:
+        """Host the store; ``None`` where the port is taken, maybe by another node of this machine."""
+        try:
+            # Its own client goes the shortest way, whatever the name means elsewhere.
+            return TCPStore(
+                "localhost",
+                self._endpoint.port,
+                is_master=True,
+                wait_for_workers=False,
+                timeout=self._timeout,
+            )
+        except DistNetworkError as error:
+            if "EADDRINUSE" not in str(error):
+                raise RendezvousConnectionError(
+                    f"This node cannot host the TCPStore at {self._endpoint}: {head(error)}"
+                ) from error
+            self._busy = error
+            return None
+
+    def _knock(self) -> list[str]:
+        """Say what each address did instead of accepting a connection; nothing when one accepted."""
+        try:
+            found = socket.getaddrinfo(*self._endpoint, type=socket.SOCK_STREAM)
+        except (OSError, UnicodeError) as error:
+            return [f"{self._endpoint.host}: {error}"]
+        refusals = []
+        for address in dict.fromkeys(str(sockaddr[0]) for *_, sockaddr in found):
+            place = Endpoint(address, self._endpoint.port)
+            try:
+                left = max(0.1, self._deadline - time.monotonic())
+                socket.create_connection(place, min(left, 5.0)).close()
+            except OSError as error:
+                refusals.append(f"{place}: {error}")
+            else:
+                return []
+        return refusals
+
+    def _enter(self, refusals: list[str]) -> TCPStore | None:
+        """Connect where somebody listens; add what went wrong to ``refusals`` if it may pass.
+
+        Raises:
+            RendezvousConnectionError: it is no TCPStore.
+        """
+        patience = max(1.0, min(_HANDSHAKE, self._deadline - time.monotonic()))
+        try:
+            # What is no TCPStore may keep torch waiting for ever, so it waits on a thread of its own.
+            return start(self._connect).result(patience)
+        except TimeoutError as error:
+            raise self._no_store(f"it did not answer within {patience:g} s") from error
+        except DistNetworkError as error:
+            if "Ping failed" in str(error):
+                raise self._no_store(f"it answered something else ({head(error)})") from error
+            refusals.append(f"{self._endpoint}: {head(error)}")
+            return None
+
+    def _connect(self) -> TCPStore:
+        return TCPStore(*self._endpoint, is_master=False, wait_for_workers=False, timeout=self._timeout)
+
+    def _no_store(self, what: str) -> RendezvousConnectionError:
+        return RendezvousConnectionError(
+            f"Something listens at {self._endpoint}, but it is no TCPStore: {what}. Choose another port, "
+            "or stop what uses this one."
+        )
+
+    def _nobody(self, refusals: list[str]) -> RendezvousConnectionError:
+        if self._verdict.is_local:
+            advice = "The port is taken, but not by a TCPStore that answers: choose another port."
+        else:
+            advice = (
+                f"This node does not host it ({self._verdict.reason}): is the node that does running? "
+                "If it is this one, set is_host=true."
+            )
+        return RendezvousConnectionError(
+            f"No TCPStore could be reached at {self._endpoint} within {self._timeout.total_seconds():g} s: "
+            f"{'; '.join(refusals)}. {advice}"
+        )
+
+
+def _check_owner(store: TCPStore, run_id: str, endpoint: Endpoint, *, claims: bool) -> None:
+    """Refuse the store of another run: it would end with that run."""
+    mine = run_id.encode()
+    owner = store.compare_set(_OWNER, b"" if claims else mine, mine)
+    if owner != mine:
+        raise RendezvousStateError(
+            f"The TCPStore at {endpoint} belongs to the run '{owner.decode(errors='replace')}', not to "
+            f"'{run_id}': give each run a port of its own."
+        )
