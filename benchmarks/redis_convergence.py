@@ -1,8 +1,6 @@
 """How long N nodes take to form a round over Redis or Valkey, beside torch's own handler on a TCPStore.
 
 One server, started here, serves all runs. See `convergence` for what is measured and for the options.
-Nodes of ours are measured by their names for what they run on: a server alone, and a primary behind
-Sentinels is no different once it is connected.
 
     python benchmarks/redis_convergence.py --nodes 2 8 64 256 1000
 """
