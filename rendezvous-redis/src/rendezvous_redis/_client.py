@@ -12,8 +12,7 @@ from typing import Any, TypeVar
 
 from redis.exceptions import MovedError, RedisError
 
-from rendezvous_core import RendezvousConnectionError
-from rendezvous_core._endpoint import Endpoint
+from rendezvous_core import Endpoint, RendezvousConnectionError
 from rendezvous_redis._errors import explain, is_passing
 from rendezvous_redis._link import Address, Command, Link
 from rendezvous_redis._locate import locator_of
@@ -25,7 +24,9 @@ T = TypeVar("T")
 
 _KEPT = 16
 """How many idle connections are kept."""
-_PATIENCE_WITHOUT_NEWS = 30.0
+
+_UNTOLD = 30.0
+"""For how many seconds a server is good that works when nobody could be asked about it."""
 
 
 class Client:
@@ -164,8 +165,7 @@ class Client:
         except (RedisError, OSError):
             if known is None:
                 raise
-            # Nobody is there to tell of another server: stay with this one.
-            self._look_again = now + _PATIENCE_WITHOUT_NEWS
+            self._look_again = now + _UNTOLD
             return known
         return address
 

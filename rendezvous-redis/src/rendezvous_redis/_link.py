@@ -10,7 +10,7 @@ from redis.connection import Connection, UnixDomainSocketConnection
 from redis.exceptions import ConnectionError, NoScriptError, ResponseError, TimeoutError
 from redis.retry import Retry
 
-from rendezvous_core._endpoint import Endpoint
+from rendezvous_core import Endpoint
 from rendezvous_redis._scripts import Script
 from rendezvous_redis._target import Credentials, Target
 from rendezvous_redis._tls import TlsConnection

@@ -7,10 +7,13 @@ from typing import Any, Protocol
 from redis.crc import key_slot
 from redis.exceptions import ConnectionError, RedisError, ResponseError
 
-from rendezvous_core._endpoint import Endpoint
+from rendezvous_core import Endpoint
 from rendezvous_redis._errors import NoMasterError, UnknownMasterError, code_of, is_passing
 from rendezvous_redis._link import Address, Command, Link
 from rendezvous_redis._target import Target
+
+_PATIENCE = 1.0
+"""Seconds after which the next one is asked."""
 
 
 class Locator(Protocol):
@@ -60,13 +63,13 @@ class _Sentinels:
 
     def __init__(self, target: Target) -> None:
         self._target = target
-        self._hosts = list(target.hosts)
+        self._hosts = target.hosts
 
     def locate(self, deadline: float) -> Address:
         command = ("SENTINEL", "GET-MASTER-ADDR-BY-NAME", self._target.master)
         unknown = 0
         failures = []
-        for host in list(self._hosts):
+        for host in self._hosts:
             try:
                 found = _ask(self._target, host, command, deadline, sentinel=True)
             except RedisError as error:
@@ -75,8 +78,7 @@ class _Sentinels:
                 failures.append(f"{host}: {error}")
                 continue
             if found:
-                self._hosts.remove(host)
-                self._hosts.insert(0, host)
+                self._hosts = tuple(dict.fromkeys((host, *self._hosts)))
                 return Endpoint(found[0].decode(), int(found[1]))
             unknown += 1
         if unknown == len(self._hosts):
@@ -132,7 +134,3 @@ def _ask(target: Target, host: Endpoint, command: Command, deadline: float, sent
         return link.exchange(command)[0]
     finally:
         link.close()
-
-
-_PATIENCE = 1.0
-"""Seconds after which the next one is asked."""

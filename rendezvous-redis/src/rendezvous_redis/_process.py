@@ -54,7 +54,12 @@ class GuardedProcess:
         assert self._shell.stdout is not None
         self._shell.stdin.write(given)
         self._shell.stdin.flush()
-        self.pid = int(self._shell.stdout.readline())
+        told = self._shell.stdout.readline()
+        if not told.strip().isdigit():
+            self._shell.stdin.close()
+            self._shell.wait()
+            raise RuntimeError(f"The program {command[0]} could not be run: {told!r}.")
+        self.pid = int(told)
         """The process id of the program."""
         self._ready = threading.Event()
         self._printed: deque[str] = deque(maxlen=_KEPT_LINES)

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from typing import NoReturn
 from urllib.parse import parse_qsl, unquote
 
-from rendezvous_core._endpoint import Endpoint, parse_endpoint, parse_endpoints, redact
+from rendezvous_core import Endpoint, parse_endpoint, parse_endpoints
+from rendezvous_core._endpoint import redact
 from rendezvous_redis._options import RedisOptions
 from rendezvous_redis._tls import tls_context
 
