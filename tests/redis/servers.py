@@ -46,9 +46,11 @@ def _in_wheel(module: str) -> Path | None:
 
 
 def _on_path() -> Iterator[Path]:
-    found = shutil.which("redis-server")
-    if found:
-        yield Path(found)
+    """All of that name: a wheel's may stand before the system's."""
+    for folder in os.get_exec_path():
+        found = shutil.which("redis-server", path=folder)
+        if found:
+            yield Path(found)
 
 
 def _version(path: Path) -> str:

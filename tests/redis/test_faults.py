@@ -221,6 +221,7 @@ def test_closing_ends_all_calls(shared_server: RedisServer, open_run: OpenRun) -
         store.set("key", b"value")
 
 
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
 def test_forked_child(shared_server: RedisServer, open_run: OpenRun) -> None:
     """A forked child may use what its parent opened, while the parent goes on using it."""
     run = open_run(shared_server.endpoint)
