@@ -8,16 +8,28 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
-PATIENCE = 90.0
+from rendezvous_core.protocol.codec import decode_member
+from rendezvous_core.sqlite import SqliteBackend
+
+PATIENCE = 120.0
 """Seconds within which what must happen happens; only a failing test waits for so long."""
 
 TRAIN = Path(__file__).with_name("train.py")
 
-CONF = {"keep_alive_interval": 1, "keep_alive_max_attempt": 4, "last_call_timeout": 1}
-"""A participant that was killed is found out within four seconds."""
+CONF = {"keep_alive_interval": 1, "keep_alive_max_attempt": 6, "last_call_timeout": 1}
+"""A participant that was killed is found out within six seconds."""
+
+
+def until(condition: Callable[[], bool], what: str) -> None:
+    """Look at ``condition``, of which nobody tells, until it holds."""
+    deadline = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < deadline, f"{what} did not happen within {PATIENCE} s"
+        time.sleep(0.02)
 
 
 class Job:
@@ -25,6 +37,7 @@ class Job:
 
     def __init__(self, folder: Path, backend: str, endpoint: str, nodes: str, **conf: object) -> None:
         self.folder = folder
+        self.endpoint = endpoint
         self.journal: list[dict[str, Any]] = []
         self.agents: dict[str, Agent] = {}
         self._arrived = threading.Condition()
@@ -42,11 +55,11 @@ class Job:
             f"--rdzv-conf={options}",
         ]
 
-    def start(self, number: int, *extra: str, environment: Mapping[str, str] | None = None) -> "Agent":
-        """Start one more agent, of the address ``127.0.0.<number>``."""
+    def start(self, number: int, *extra: str, **environment: str) -> "Agent":
+        """Start one more agent, of the address ``127.0.0.<number>``, with more arguments and variables."""
         address = f"127.0.0.{number}"
         command = [*self._command, f"--local-addr={address}", *extra, str(TRAIN), str(self.folder)]
-        agent = self.agents[address] = Agent(address, command, self._tell, environment or {})
+        agent = self.agents[address] = Agent(address, command, self._tell, environment)
         return agent
 
     def order(self, name: str) -> None:
@@ -78,11 +91,33 @@ class Job:
         """Block until these agents have ended well; return what their workers told at their end, by rank."""
         for agent in agents:
             assert agent.wait() == 0, self.report()
-        ended = [each for each in self.journal if each["event"] == "end"]
-        assert [each["address"] in {agent.address for agent in agents} for each in ended] == [True] * len(
-            agents
-        )
+        addresses = {agent.address for agent in agents}
+        ended = [each for each in self.journal if each["event"] == "end" and each["address"] in addresses]
         return sorted(ended, key=lambda each: int(each["rank"]))
+
+    def wait_for_progress(self) -> None:
+        """Block until a checkpoint was written after this call."""
+        checkpoint = self.folder / "checkpoint.pt"
+
+        def written() -> int:
+            return checkpoint.stat().st_mtime_ns if checkpoint.exists() else 0
+
+        former = written()
+        until(lambda: written() > former, "a checkpoint")
+
+    def wait_for_ask(self, agent: "Agent") -> None:
+        """Block until an agent has asked for a place; for jobs over sqlite."""
+        with closing(SqliteBackend(self.endpoint, "job")) as backend:
+
+            def asked() -> bool:
+                records = backend.members().records.values()
+                return agent.address in {decode_member(record).address for record in records}
+
+            until(asked, f"the ask of {agent.address}")
+
+    def starts(self, agent: "Agent") -> int:
+        """How often the worker of an agent has got as far as training."""
+        return sum(each["event"] == "start" and each["address"] == agent.address for each in self.journal)
 
     def report(self) -> str:
         """Say what has happened so far."""
@@ -98,7 +133,6 @@ class Job:
 
     def _tell(self, agent: "Agent", line: dict[str, Any]) -> None:
         with self._arrived:
-            agent.pids.add(line["pid"])
             if line["event"] == "start":
                 agent.latest = line
             self.journal.append(line)
@@ -117,7 +151,6 @@ class Agent:
     ) -> None:
         self.address = address
         self.latest: dict[str, Any] | None = None
-        self.pids: set[int] = set()
         self.errors: list[str] = []
         self.process = subprocess.Popen(
             command,
@@ -143,11 +176,9 @@ class Agent:
 
     def kill(self) -> None:
         """Kill the agent and its workers at once, as the end of a machine does."""
-        for pid in (self.process.pid, *self.pids):
-            try:
+        for pid in (self.process.pid, *self._children()):
+            with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
-            except ProcessLookupError:
-                continue
         self.process.wait()
 
     def wait(self) -> int:
@@ -156,6 +187,13 @@ class Agent:
         for reader in self._readers:
             reader.join(PATIENCE)
         return status
+
+    def _children(self) -> list[int]:
+        pid = self.process.pid
+        try:
+            return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+        except OSError:
+            return []
 
     def _read_journal(self) -> None:
         assert self.process.stdout is not None

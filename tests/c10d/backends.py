@@ -1,0 +1,55 @@
+"""The backends that the agents of these tests meet over, each with a real server."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+from tests.c10d.servers import TcpStoreServer
+
+
+class Backend(NamedTuple):
+    """What torchrun is told."""
+
+    name: str
+    endpoint: str
+    conf: dict[str, Any]
+
+
+@contextmanager
+def sqlite(folder: Path) -> Iterator[Backend]:
+    yield Backend("sqlite", str(folder / "run.db"), {})
+
+
+@contextmanager
+def c10d(folder: Path) -> Iterator[Backend]:
+    """Hosted by no agent, so that all of them may die."""
+    server = TcpStoreServer()
+    yield Backend("rendezvous", server.endpoint, {"use_backend": "c10d", "is_host": False})
+    server.stop()
+
+
+@contextmanager
+def torch_c10d(folder: Path) -> Iterator[Backend]:
+    """torch's own."""
+    server = TcpStoreServer()
+    yield Backend("c10d", server.endpoint, {"is_host": False})
+    server.stop()
+
+
+@contextmanager
+def redis(folder: Path) -> Iterator[Backend]:
+    RedisServer = pytest.importorskip("rendezvous_redis").RedisServer  # noqa: N806
+    with RedisServer() as server:
+        yield Backend("redis", server.endpoint, {})
+
+
+@contextmanager
+def etcd(folder: Path) -> Iterator[Backend]:
+    EtcdServer = pytest.importorskip("rendezvous_etcd").EtcdServer  # noqa: N806
+    server = EtcdServer(str(folder / "etcd"))
+    server.start()
+    yield Backend("etcd-v3", server.get_endpoint(), {})
+    server.stop()
