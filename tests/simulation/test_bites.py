@@ -13,7 +13,6 @@ from typing import Any, NamedTuple
 import pytest
 
 from rendezvous_core.protocol import decision
-from rendezvous_core.protocol import node as nodes
 from rendezvous_core.protocol.node import Node
 from rendezvous_core.protocol.observation import Observer
 from rendezvous_core.protocol.records import State
@@ -350,13 +349,13 @@ BITES = [
     Bite(
         "a coordinator that leaves appoints an heir",
         Node._coordinate,
-        "decided = _appoint_heir(decided, sight, self.member.node)",
+        "decided = appoint_heir(decided, sight, self.member.node)",
         "pass",
         scenarios.coordinator_leaves,
     ),
     Bite(
         "the heir is judged by its own beat",
-        nodes._appoint_heir,
+        decision.appoint_heir,
         "coordinator=node, beat=heir.beat",
         "coordinator=node",
         scenarios.heir_beats_once_more_and_dies,

@@ -76,6 +76,10 @@ class Plugin:
             raise self.error(f"returned {result!r} from {hook}, which is no {expected.__name__}")
         return result
 
+    def implements(self, hook: str) -> bool:
+        """Whether this plugin has an implementation of ``hook``."""
+        return bool(getattr(self._manager.hook, hook).get_hookimpls())
+
     def error(self, problem: str) -> RendezvousPluginError:
         return _error(self.group, self.name, self.distribution, problem)
 

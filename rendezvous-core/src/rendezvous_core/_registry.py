@@ -108,7 +108,12 @@ def create_backend(params: RendezvousParameters) -> MembershipBackend:
     Raises as `RendezvousHandlerRegistry.create_handler`; `RendezvousPluginError` also where the
     plugin builds a whole handler instead.
     """
-    return _open_backend(_plugin(params.backend), params)
+    plugin = _plugin(params.backend)
+    if plugin.implements("rendezvous_handler") and not plugin.implements("rendezvous_backend"):
+        raise plugin.error(
+            "builds whole handlers and opens no backend: it can be joined, not looked at"
+        )
+    return _open_backend(plugin, params)
 
 
 def create_store(params: RendezvousParameters, backend: MembershipBackend) -> Store:

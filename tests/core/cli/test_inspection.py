@@ -3,6 +3,7 @@
 import os
 import pty
 import signal
+from pathlib import Path
 
 import pytest
 
@@ -70,7 +71,13 @@ def test_a_run_that_does_not_exist_has_its_own_exit_code(rdzv: Rdzv, command: st
         done = rdzv.call(command, *options)
         assert done.returncode == ExitCode.NO_RUN
         assert (done.stdout, done.stderr.count("\n")) == ("", 1)
-        assert "There is no run 'job' on the backend 'sqlite'" in done.stderr
+        assert f"There is no run 'job' on the backend 'sqlite' at {rdzv.endpoint}" in done.stderr
+
+
+def test_the_default_file_is_named(rdzv: Rdzv, tmp_path: Path) -> None:
+    path = tmp_path / "default.db"
+    done = rdzv.call("status", RDZV_ENDPOINT="", RDZV_SQLITE_PATH=str(path))
+    assert f"at {path}" in done.stderr
 
 
 @pytest.mark.parametrize("command", ["status", "watch", "close"])

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import re
 import sqlite3
 import tempfile
 from collections.abc import Iterator
@@ -180,10 +181,10 @@ class TestNetworkFileSystem:
 
 
 class TestInput:
-    @pytest.mark.parametrize("endpoint", ["localhost:29400", "localhost:", "10.0.0.1:0"])
-    def test_the_address_of_a_server(self, endpoint: str) -> None:
+    @pytest.mark.parametrize("endpoint", ["localhost:29400", "localhost:", "10.0.0.1:0", "a/file\0"])
+    def test_what_is_no_path(self, endpoint: str) -> None:
         params = RendezvousParameters("sqlite", endpoint, "run", 1, 1)
-        with pytest.raises(ValueError, match=f"'{endpoint}': leave it empty"):
+        with pytest.raises(ValueError, match=re.escape(f"{endpoint!r}: leave it empty")):
             plugin.rendezvous_backend(params)
 
     def test_nothing_to_tell_runs_apart(self, path: str) -> None:

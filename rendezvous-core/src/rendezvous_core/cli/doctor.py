@@ -9,6 +9,7 @@ from dataclasses import asdict, replace
 import click
 
 from rendezvous_core._errors import RendezvousError
+from rendezvous_core._plugins import RendezvousPluginError
 from rendezvous_core.cli.checkup import CHECKS, Finding, Patient, check_meeting
 from rendezvous_core.cli.exit_codes import ExitCode
 from rendezvous_core.cli.options import Target, backend_options, output_options
@@ -32,6 +33,8 @@ def doctor(backend: str, endpoint: str, conf: str, as_json: bool) -> int:
 def _findings(target: Target) -> Iterator[Finding]:
     try:
         patient = Patient(target.params())
+    except RendezvousPluginError:
+        raise
     except RendezvousError as error:
         remedy = "Does it run, is the endpoint right, and are the user and password in RDZV_CONF?"
         yield Finding("reach the backend", False, None, str(error), remedy)

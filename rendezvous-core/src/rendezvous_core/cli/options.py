@@ -10,6 +10,7 @@ import click
 from rendezvous_core._endpoint import parse_config
 from rendezvous_core._environment import BACKEND, CONF, ENDPOINT, RUN_ID
 from rendezvous_core._params import RendezvousParameters
+from rendezvous_core.sqlite.path import default_path
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
@@ -24,6 +25,11 @@ class Target:
     endpoint: str
     run_id: str
     conf: str
+
+    @property
+    def place(self) -> str:
+        """The endpoint, or the default of ``sqlite``; empty where only the backend knows its default."""
+        return default_path() if not self.endpoint and self.backend == "sqlite" else self.endpoint
 
     def params(
         self, nodes: tuple[int, int] = (1, 1), local_addr: str | None = None, **defaults: str

@@ -126,7 +126,7 @@ def close(backend: str, endpoint: str, conf: str, run_id: str, as_json: bool) ->
 
 
 def _no_run(target: Target) -> ExitCode:
-    where = f" at {redact(target.endpoint)}" if target.endpoint else ""
+    where = f" at {redact(place)}" if (place := target.place) else ""
     return fail(
         ExitCode.NO_RUN, f"There is no run '{target.run_id}' on the backend '{target.backend}'{where}."
     )

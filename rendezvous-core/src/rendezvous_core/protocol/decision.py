@@ -72,6 +72,16 @@ def close(state: State) -> State:
     return replace(state, phase="closed", waiting=0, last_call=None)
 
 
+def appoint_heir(state: State, sight: Sight, leaving: str) -> State:
+    """Have somebody coordinate after ``leaving``: an active participant, or else somebody who waits."""
+    active = [seat.node for seat in state.active()]
+    for node in (*active, *sorted(sight.fresh)):
+        heir = sight.members.get(node)
+        if node != leaving and node not in sight.dead and heir is not None and heir.intent == "join":
+            return replace(state, coordinator=node, beat=heir.beat)
+    return replace(state, coordinator=None)
+
+
 def _note_departures(state: State, sight: Sight) -> State:
     gone: dict[str, Departure] = {}
     for seat in state.active():

@@ -18,7 +18,7 @@ from rendezvous_core._errors import (
     RendezvousGracefulExitError,
     RendezvousStateError,
 )
-from rendezvous_core.protocol.decision import RankPolicy, Sight, close, decide
+from rendezvous_core.protocol.decision import RankPolicy, appoint_heir, close, decide
 from rendezvous_core.protocol.observation import Observer
 from rendezvous_core.protocol.operations import (
     List,
@@ -308,7 +308,13 @@ class Node:
             )
         elif self._mismatched():
             if self._moves > 1:
-                self.refuse(RendezvousStateError(_difference(self._run, self._settings, state.settings)))
+                self.refuse(
+                    RendezvousStateError(
+                        f"This node's settings differ from those of the running group of '{self._run}': "
+                        f"{self._settings.difference(state.settings)}. "
+                        "Start all nodes of a run with the same settings."
+                    )
+                )
         elif me.intent in ("join", "cancel") and (rank := state.rank(me.node, me.ticket)) is not None:
             self.member = replace(me, intent="join")
             self.outcome = self.joined = Joined(state.round, state.round_id, rank, len(state.roster))
@@ -374,7 +380,7 @@ class Node:
             ranks=self._ranks,
         )
         if self._quits() and decided.has_spent(self.member.node, self.member.ticket):
-            decided = _appoint_heir(decided, sight, self.member.node)
+            decided = appoint_heir(decided, sight, self.member.node)
         elif len(decided.spent) > _MANY + 2 * len(listed):
             decided = self._prune(decided, listed)
         if decided != state or state.beat != self.member.beat:
@@ -390,25 +396,3 @@ class Node:
         spent = {node: ticket for node, ticket in state.spent.items() if node in keep}
         self._term = self._new_id()
         return replace(state, spent=spent, term=self._term)
-
-
-def _appoint_heir(state: State, sight: Sight, leaving: str) -> State:
-    """Have somebody coordinate after ``leaving``: an active participant, or else somebody who waits."""
-    active = [seat.node for seat in state.active()]
-    for node in (*active, *sorted(sight.fresh)):
-        heir = sight.members.get(node)
-        if node != leaving and node not in sight.dead and heir is not None and heir.intent == "join":
-            return replace(state, coordinator=node, beat=heir.beat)
-    return replace(state, coordinator=None)
-
-
-def _difference(run: str, mine: Settings, theirs: Settings) -> str:
-    differing = [
-        f"{name} is {getattr(mine, name)} here and {getattr(theirs, name)} there"
-        for name in mine.__struct_fields__
-        if getattr(mine, name) != getattr(theirs, name)
-    ]
-    return (
-        f"This node's settings differ from those of the running group of '{run}': {', '.join(differing)}. "
-        "Start all nodes of a run with the same settings."
-    )

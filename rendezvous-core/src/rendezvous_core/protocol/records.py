@@ -20,6 +20,14 @@ class Settings(Struct, frozen=True):
     min_nodes: int
     max_nodes: int
 
+    def difference(self, other: "Settings") -> str:
+        """Say which values differ: those of this one are here, those of ``other`` there."""
+        return ", ".join(
+            f"{name} is {getattr(self, name)} here and {getattr(other, name)} there"
+            for name in self.__struct_fields__
+            if getattr(self, name) != getattr(other, name)
+        )
+
 
 class Seat(Struct, frozen=True, array_like=True):
     """One place in a round; its rank is its index in the roster."""

@@ -14,9 +14,9 @@ def rendezvous_backend(params: RendezvousParameters) -> SqliteBackend:
     """Open the run in the file ``params.endpoint``; where it is empty, in the default one of this user.
 
     Raises:
-        ValueError: the endpoint is the address of a server, or the run id is empty.
+        ValueError: the endpoint is the address of a server, or no path; or the run id is empty.
     """
-    if re.fullmatch(r"[^/]*:\d*", params.endpoint):
+    if re.fullmatch(r"[^/]*:\d*", params.endpoint) or "\0" in params.endpoint:
         raise ValueError(
             f"The endpoint of the sqlite backend is the path of a file, not {params.endpoint!r}: leave it "
             "empty for the default one, or write ./ before a name like this."
