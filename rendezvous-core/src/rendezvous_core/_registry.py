@@ -110,9 +110,7 @@ def create_backend(params: RendezvousParameters) -> MembershipBackend:
     """
     plugin = _plugin(params.backend)
     if plugin.implements("rendezvous_handler") and not plugin.implements("rendezvous_backend"):
-        raise plugin.error(
-            "builds whole handlers and opens no backend: it can be joined, not looked at"
-        )
+        raise plugin.error("builds whole handlers and opens no backend: it can be joined, not looked at")
     return _open_backend(plugin, params)
 
 
