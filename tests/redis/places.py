@@ -35,26 +35,19 @@ class Place:
 def open_place(name: str, folder: Path) -> Iterator[Place]:
     """Start the servers of the place ``name`` and stop them afterwards.
 
-    That is the name of a server, as in `server_of`, alone or with ``cluster-`` or ``sentinel-``
-    before it; ``tls``, with password and client certificates; or ``unix``.
+    That is a single server, by its name for `server_of`; ``tls``, with password and client
+    certificates; ``cluster``; or ``sentinel``.
     """
-    kind, _, variant = name.partition("-")
     with ExitStack() as stack:
-        if kind == "sentinel":
-            group = Sentinels(server_of(variant), folder)
+        if name == "sentinel":
+            group = Sentinels(server_of("valkey"), folder)
             stack.callback(group.stop)
             yield Place(None, group.endpoint, RedisOptions())
-        elif kind == "cluster":
-            cluster = Cluster(server_of(variant), folder)
+        elif name == "cluster":
+            cluster = Cluster(server_of("valkey"), folder)
             stack.callback(cluster.stop)
             yield Place(cluster, cluster.endpoint, RedisOptions(read_timeout=BRISK))
-        elif kind == "unix":
-            path = folder / "server.socket"
-            config = [f"unixsocket {path}"]
-            server = RedisServer(binary=server_of("valkey"), data_dir=folder, config=config)
-            stack.enter_context(server)
-            yield Place(server, f"unix://{path}?db=3", RedisOptions(read_timeout=BRISK))
-        elif kind == "tls":
+        elif name == "tls":
             server = stack.enter_context(
                 RedisServer(binary=server_of("valkey"), data_dir=folder, password=PASSWORD)
             )

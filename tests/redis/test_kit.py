@@ -90,16 +90,14 @@ class OneServer(Kept):
         return place.form.format(link.endpoint)
 
 
-@pytest.mark.parametrize(
-    "place", ["unix", "cluster-valkey", "cluster-redis-6.2"], indirect=True, scope="class"
-)
-class Elsewhere(Kept):
-    """What tells its own addresses, or has none."""
+@pytest.mark.parametrize("place", ["cluster"], indirect=True, scope="class")
+class Spread(Kept):
+    """Three primaries; test_cluster.py has their faults."""
 
-    lacks: ClassVar[Mapping[str, str]] = {"link": "no proxy fits between"}
+    lacks: ClassVar[Mapping[str, str]] = {"link": "the nodes tell their addresses"}
 
 
-@pytest.mark.parametrize("place", ["sentinel-valkey", "sentinel-redis-6.2"], indirect=True, scope="class")
+@pytest.mark.parametrize("place", ["sentinel"], indirect=True, scope="class")
 class Watched(Kept):
     """A primary that Sentinels watch; test_sentinel.py has its faults."""
 
@@ -114,7 +112,7 @@ class TestBackendOnOneServer(OneServer, MembershipSuite):
     pass
 
 
-class TestBackendElsewhere(Elsewhere, MembershipSuite):
+class TestBackendOnCluster(Spread, MembershipSuite):
     pass
 
 
@@ -126,7 +124,7 @@ class TestStoreOnOneServer(OneServer, StoreSuite):
     pass
 
 
-class TestStoreElsewhere(Elsewhere, StoreSuite):
+class TestStoreOnCluster(Spread, StoreSuite):
     pass
 
 
@@ -138,7 +136,7 @@ class TestHandlerOnOneServer(OneServer, HandlerSuite):
     pass
 
 
-class TestHandlerElsewhere(Elsewhere, HandlerSuite):
+class TestHandlerOnCluster(Spread, HandlerSuite):
     lacks: ClassVar[Mapping[str, str]] = {}
 
 

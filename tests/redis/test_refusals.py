@@ -5,6 +5,7 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 import redis
@@ -158,6 +159,13 @@ def test_databases_are_apart(shared_server: RedisServer, open_run: OpenRun) -> N
     ]
     stores[0].set("key", b"value")
     assert [store.check(["key"]) for store in stores] == [True, False, False]
+
+
+def test_socket_of_the_file_system(binary: Path, tmp_path: Path, open_run: OpenRun) -> None:
+    """A server on the same machine needs no port."""
+    path = tmp_path / "a socket"
+    with RedisServer(binary=binary, config=[f'unixsocket "{path}"']):
+        use(open_run(f"unix://{quote(str(path))}?db=3"))
 
 
 def test_too_many_clients(binary: Path, open_run: OpenRun) -> None:

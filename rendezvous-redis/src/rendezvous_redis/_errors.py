@@ -27,7 +27,10 @@ _CODE = re.compile(
 )
 _PHRASES = {
     "NOAUTH": re.compile("unauthenticated"),
+    "NOCLUSTER": re.compile("cluster support disabled"),
+    "NODB": re.compile("DB index|SELECT is not allowed"),
     "NOPERM": re.compile("no permissions|can't run this command|can't access at least one"),
+    "NOSENTINEL": re.compile("unknown command .SENTINEL", re.IGNORECASE),
 }
 _CLASSES: dict[type[Exception], str] = {
     AskError: "TRYAGAIN",
@@ -47,9 +50,12 @@ _ADVICE = {
     "LOADING": "it is still loading its data",
     "MASTERDOWN": "it is a replica without a primary",
     "MISCONF": "it cannot persist its data and therefore refuses to write: repair its disk",
-    "NOAUTH": "it asks for a password: give one",
+    "NOAUTH": "it asks for a password: give the option 'password', or set RENDEZVOUS_REDIS_PASSWORD",
+    "NOCLUSTER": "it is no cluster: write host:port, or redis://host:port",
+    "NODB": "it has no such database: correct its number",
     "NOPERM": "the user may not do this: grant what the README of rendezvous-redis lists",
     "NOREPLICAS": "it has too few replicas to write",
+    "NOSENTINEL": "it is no Sentinel: name Sentinels, usually at port 26379",
     "OOM": "it is out of memory: raise its maxmemory, or free some",
     "READONLY": "it is a read-only replica: give the address of the primary",
     "WRONGPASS": "it refuses the user or the password: correct them",
@@ -66,8 +72,13 @@ class UnknownMasterError(RedisError):
     """The Sentinels do not know the name."""
 
 
+class AskedError(RedisError):
+    """A Sentinel or a node of the cluster refuses, by its cause, to tell where the server is."""
+
+
 def code_of(error: Exception) -> str:
     """Return the code with which the server refused, or nothing."""
+    error = _refusal(error)
     for kind, code in _CLASSES.items():
         if isinstance(error, kind):
             return code
@@ -80,6 +91,7 @@ def code_of(error: Exception) -> str:
 
 def is_passing(error: Exception) -> bool:
     """Whether another attempt, perhaps with another server, may succeed."""
+    error = _refusal(error)
     if isinstance(error, MovedError):
         return True
     if code := code_of(error):
@@ -91,18 +103,28 @@ def is_passing(error: Exception) -> bool:
 
 def explain(error: Exception, server: str) -> RendezvousError:
     """Turn ``error`` into the rendezvous error to raise from it."""
-    text = str(error) or type(error).__name__
+    text = str(error).rstrip(".") or type(error).__name__
+    refusal = _refusal(error)
     if advice := _ADVICE.get(code_of(error)):
         text = f"{advice} ({text})"
-    elif isinstance(_tls_failure(error), ssl.SSLCertVerificationError):
-        text = f"its certificate is not trusted: check ca_cert and the host name ({text})"
-    elif isinstance(error, InvalidResponse):
+    elif tls := _tls_failure(error):
+        is_untrusted = isinstance(tls, ssl.SSLCertVerificationError)
+        advice = "its certificate is not trusted: check ca_cert and the host name" if is_untrusted else ""
+        text = f"{advice or 'TLS has failed: is this its port for TLS?'} ({text})"
+    elif isinstance(refusal, InvalidResponse):
         text = f"it does not speak the protocol of Redis: does it want TLS, as rediss://? ({text})"
-    elif isinstance(error, ResponseError) and not is_passing(error):
-        text = f"it refuses a command; Redis 6.2 or later, or Valkey, is needed ({text})"
+    elif isinstance(refusal, ResponseError) and not is_passing(error):
+        text = f"it refuses a command ({text}); it must be Redis 6.2 or later, or Valkey"
+    elif text == "Connection closed by server":
+        text = "it closes the connection: does it want TLS, as rediss://, or a client's certificate?"
     if is_passing(error):
         return RendezvousConnectionError(f"The Redis server {server} cannot be reached: {text}.")
     return RendezvousStateError(f"The Redis server {server} cannot be used: {text}.")
+
+
+def _refusal(error: Exception) -> Exception:
+    cause = error.__cause__
+    return cause if isinstance(error, AskedError) and isinstance(cause, Exception) else error
 
 
 def _tls_failure(error: BaseException | None) -> BaseException | None:

@@ -2,13 +2,14 @@
 
 import math
 import time
+from collections.abc import Mapping
 from typing import Any, Protocol
 
 from redis.crc import key_slot
-from redis.exceptions import ConnectionError, RedisError, ResponseError
+from redis.exceptions import ConnectionError, RedisError
 
 from rendezvous_core import Endpoint
-from rendezvous_redis._errors import NoMasterError, UnknownMasterError, code_of, is_passing
+from rendezvous_redis._errors import AskedError, NoMasterError, UnknownMasterError, is_passing
 from rendezvous_redis._link import Address, Command, Link
 from rendezvous_redis._target import Target
 
@@ -67,23 +68,19 @@ class _Sentinels:
 
     def locate(self, deadline: float) -> Address:
         command = ("SENTINEL", "GET-MASTER-ADDR-BY-NAME", self._target.master)
-        unknown = 0
-        failures = []
+        failures: dict[Endpoint, RedisError] = {}
         for host in self._hosts:
             try:
                 found = _ask(self._target, host, command, deadline, sentinel=True)
             except RedisError as error:
-                if not is_passing(error):
-                    raise ResponseError(f"{code_of(error)} from the Sentinel {host}: {error}") from error
-                failures.append(f"{host}: {error}")
+                failures[host] = error
                 continue
             if found:
                 self._hosts = tuple(dict.fromkeys((host, *self._hosts)))
                 return Endpoint(found[0].decode(), int(found[1]))
-            unknown += 1
-        if unknown == len(self._hosts):
+        if not failures:
             raise UnknownMasterError(f"the Sentinels know no master named {self._target.master!r}")
-        raise NoMasterError(f"no Sentinel told the master {self._target.master!r}: {'; '.join(failures)}")
+        raise _failure("Sentinel", failures)
 
     def admit(self, link: Link) -> None:
         """A Sentinel may still name a server that has just been, or is about to be, deposed."""
@@ -103,12 +100,12 @@ class _Cluster:
         self._nodes = target.hosts
 
     def locate(self, deadline: float) -> Address:
-        failures = []
+        failures: dict[Endpoint, RedisError] = {}
         for node in self._nodes:
             try:
                 ranges = _ask(self._target, node, ("CLUSTER", "SLOTS"), deadline)
             except RedisError as error:
-                failures.append(f"{node}: {error}")
+                failures[node] = error
                 continue
             owner, nodes = None, []
             for first, last, *servers in ranges:
@@ -118,11 +115,22 @@ class _Cluster:
             if owner is not None:
                 self._nodes = tuple(dict.fromkeys((*nodes, *self._target.hosts)))
                 return owner
-            failures.append(f"{node}: knows nobody who serves slot {self._slot}")
-        raise NoMasterError("; ".join(failures))
+            failures[node] = NoMasterError(f"knows nobody who serves slot {self._slot}")
+        raise _failure("node", failures)
 
     def admit(self, link: Link) -> None:
         """The wrong node says so itself, at the first command."""
+
+
+def _failure(kind: str, failures: Mapping[Endpoint, RedisError]) -> RedisError:
+    """Sum up what those who were asked have said; one that refuses is to be told at once."""
+    for host, error in failures.items():
+        if not is_passing(error):
+            refused = AskedError(f"the {kind} {host}: {error}")
+            refused.__cause__ = error
+            return refused
+    told = "; ".join(f"{host}: {error}" for host, error in failures.items())
+    return NoMasterError(f"no {kind} tells where the server is: {told}")
 
 
 def _ask(target: Target, host: Endpoint, command: Command, deadline: float, sentinel: bool = False) -> Any:

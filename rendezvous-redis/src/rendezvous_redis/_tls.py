@@ -50,6 +50,9 @@ class TlsConnection(Connection):
         plain = super()._connect()  # type: ignore[no-untyped-call]
         try:
             return self._context.wrap_socket(plain, server_hostname=self.host)
+        except TimeoutError as error:
+            plain.close()
+            raise ssl.SSLError("the server does not reply to the handshake") from error
         except BaseException:
             plain.close()
             raise
