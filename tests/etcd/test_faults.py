@@ -346,12 +346,7 @@ def test_wrong_credentials(tmp_path: Path, run_id: str) -> None:
         cases: list[tuple[str, dict[str, Any], type[Exception], str]] = [
             ("etcd-v3", {"password": "wrong"}, RendezvousStateError, "password of the user 'member'"),
             ("etcd-v3", {"user": None, "password": None}, RendezvousStateError, "give the options user and"),
-            (
-                "etcd-v3",
-                {"key_prefix": "/else"},
-                RendezvousStateError,
-                "does not let member read and write",
-            ),
+            ("etcd-v3", {"key_prefix": "/else"}, RendezvousStateError, "does not let the user 'member' read"),
             ("etcd-v2", {"password": "wrong"}, RendezvousStateError, "the user 'member' do this: check user"),
             ("etcd-v2", {"key_prefix": "/else"}, RendezvousStateError, "the user 'member' do this"),
         ]

@@ -1,7 +1,9 @@
 """Each of the three names is found, costs nothing to the others, and fails well."""
 
+import logging
 import socket
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from typing import Any, ClassVar
 
@@ -9,7 +11,8 @@ import pytest
 
 from rendezvous_core import RendezvousConnectionError, RendezvousParameters, get_rendezvous_handler
 from rendezvous_core.testing import PluginSuite
-from rendezvous_etcd import EtcdServer, server
+from rendezvous_etcd import EtcdServer, create_rdzv_handler, server
+from rendezvous_etcd.legacy import handler as legacy
 
 OPTIONS: dict[str, Any] = {"read_timeout": 1}
 BAD_OPTIONS = {
@@ -58,6 +61,47 @@ class TestEtcd(EtcdPlugin):
     clients: ClassVar = {"etcd"}
     bad_options: ClassVar = {**BAD_OPTIONS, "timeout": "soon", "last_call_timeout": -1}
     bad_endpoints: ClassVar = EtcdPlugin.bad_endpoints
+
+
+def test_torchrun_finds_etcd_v3_and_loads_nothing_for_it() -> None:
+    """torch loads all entry points of this group whenever it is imported."""
+    script = """
+import sys
+from importlib.metadata import entry_points
+(found,) = entry_points(group="torchrun.handlers", name="etcd-v3")
+assert callable(found.load()())
+assert not {"etcd", "grpc", "pyetcd", "rendezvous_etcd", "torch"} & sys.modules.keys()
+"""
+    subprocess.run([sys.executable, "-c", script], check=True)
+
+
+def test_the_legacy_handler_says_once_that_it_is_superseded(caplog: pytest.LogCaptureFixture) -> None:
+    legacy._warn.cache_clear()
+    server = EtcdServer()
+    server.start(stderr=subprocess.DEVNULL)
+    try:
+        with caplog.at_level(logging.WARNING, "rendezvous_etcd"):
+            for run_id in ("one", "two"):
+                params = RendezvousParameters("etcd", server.get_endpoint(), run_id, 1, 1)
+                create_rdzv_handler(params).shutdown()
+    finally:
+        server.stop()
+    (message,) = caplog.messages
+    assert "superseded: use the backend 'etcd-v3'" in message
+
+
+@pytest.mark.parametrize("backend", ["etcd-v2", "etcd-v3"])
+def test_a_server_without_tls_is_told_apart(backend: str) -> None:
+    plain = EtcdServer()
+    plain.start(stderr=subprocess.DEVNULL)
+    try:
+        params = RendezvousParameters(
+            backend, plain.get_endpoint(), "run", 1, 1, protocol="https", read_timeout=1
+        )
+        with pytest.raises(RendezvousConnectionError, match="leave out protocol=https"):
+            get_rendezvous_handler(params)
+    finally:
+        plain.stop()
 
 
 @pytest.mark.parametrize("backend", ["etcd", "etcd-v2"])

@@ -11,7 +11,10 @@ _HINTS = (
         r"(?i)alert.bad.certificate|certificate.required|handshake.failure",
         "it wants a certificate of its clients that it can verify: give ssl_cert and ssl_cert_key",
     ),
-    (r"(?i)wrong.version.number", "it does not speak TLS: leave out protocol=https and the certificates"),
+    (
+        r"(?i)wrong.version.number|handshake read failed|eof.while.reading",
+        "if it does not speak TLS, leave out protocol=https and the certificates",
+    ),
 )
 _CLOSED = r"(?i)socket closed|without response|connection reset"
 

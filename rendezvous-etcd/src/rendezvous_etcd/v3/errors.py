@@ -59,10 +59,10 @@ def explain(error: grpc.RpcError, connection: Connection) -> RendezvousError:
         text = "wants to know who asks: give the options user and password"
     elif "permission denied" in details:
         kind = RendezvousStateError
-        who = "give the options user and password" if connection.user is None else "grant it that"
-        text = (
-            f"does not let {connection.user or 'anybody'} read and write below the prefix of the keys: {who}"
-        )
+        who, remedy = "anybody", "give the options user and password"
+        if connection.user is not None:
+            who, remedy = f"the user {connection.user!r}", "grant the user that"
+        text = f"does not let {who} read and write below the prefix of the keys: {remedy}"
     elif code is grpc.StatusCode.UNIMPLEMENTED:
         text = "does not speak the v3 API; is it an etcd of version 3.4 or later?"
     elif may_succeed_elsewhere(error):
