@@ -207,6 +207,10 @@ def measure(contender: str, nodes: int) -> Result:
         operations = traffic.operations.total() / nodes if traffic else None
         size = traffic.bytes / nodes if traffic else None
         in_threads(handlers.end)
+        # The nodes' own threads outlive that for a moment, in which they would disturb what follows.
+        for thread in threading.enumerate():
+            if thread.name.startswith("rendezvous-"):
+                thread.join(JOIN_TIMEOUT)
     return Result(contender, nodes, seconds, operations, size)
 
 

@@ -16,7 +16,7 @@ from rendezvous_core.protocol.codec import decode_member
 from rendezvous_core.sqlite import SqliteBackend
 
 PATIENCE = 120.0
-"""Seconds within which what must happen happens; only a failing test waits for so long."""
+"""Seconds within which what must happen happens; only what fails waits for so long."""
 
 TRAIN = Path(__file__).with_name("train.py")
 
@@ -32,12 +32,17 @@ def until(condition: Callable[[], bool], what: str) -> None:
         time.sleep(0.02)
 
 
+class DidNotHappen(AssertionError):
+    """What must happen did not; the first line says what and why, the others what happened instead."""
+
+
 class Job:
     """The agents of one run, and the journal of all that their workers printed, in order of arrival."""
 
     def __init__(self, folder: Path, backend: str, endpoint: str, nodes: str, **conf: object) -> None:
         self.folder = folder
         self.endpoint = endpoint
+        self.patience = PATIENCE
         self.journal: list[dict[str, Any]] = []
         self.agents: dict[str, Agent] = {}
         self._arrived = threading.Condition()
@@ -66,31 +71,40 @@ class Job:
         """Give an order to the workers; see ``train.py``."""
         (self.folder / name).touch()
 
-    def wait_for(self, condition: Callable[[], bool], what: str) -> None:
-        """Block until ``condition`` holds of the journal; fail when an agent's end makes that impossible."""
-        with self._arrived:
-            met = self._arrived.wait_for(condition, PATIENCE)
-        assert met, f"{what} did not happen within {PATIENCE} s.\n{self.report()}"
+    def wait_for(self, condition: Callable[[], bool], what: str, *agents: "Agent") -> None:
+        """Block until ``condition`` holds of the journal; fail at once when one of ``agents`` has ended."""
 
-    def wait_for_world(self, *agents: "Agent") -> list[dict[str, Any]]:
-        """Block until the workers of just these agents train together; return their starts by rank."""
+        def ended() -> list[str]:
+            return [f"{agent} ended with {agent.process.poll()}" for agent in agents if agent.ended]
+
+        with self._arrived:
+            self._arrived.wait_for(lambda: condition() or ended(), self.patience)
+            if not condition():
+                why = "; ".join(ended()) or f"not within {self.patience:g} s"
+                raise DidNotHappen(f"{what}: {why}\n{self.report()}")
+
+    def wait_for_world(self, *agents: "Agent", since: float = 0.0) -> list[dict[str, Any]]:
+        """Block until the workers of just these agents have begun to train; return their starts by rank.
+
+        ``since``: the moment before which they must not have begun.
+        """
         found: list[dict[str, Any]] = []
 
         def together() -> bool:
-            found[:] = sorted(
-                (agent.latest for agent in agents if agent.latest), key=lambda each: each["rank"]
-            )
+            latest = [agent.latest for agent in agents if agent.latest and agent.latest["arrived"] > since]
+            found[:] = sorted(latest, key=lambda each: each["rank"])
             return [each["rank"] for each in found] == list(range(len(agents))) and all(
                 (each["world"], each["master"]) == (len(agents), found[0]["master"]) for each in found
             )
 
-        self.wait_for(together, f"a world of {[agent.address for agent in agents]}")
+        self.wait_for(together, f"a world of {', '.join(map(str, agents))}", *agents)
         return list(found)
 
     def ends(self, *agents: "Agent") -> list[dict[str, Any]]:
         """Block until these agents have ended well; return what their workers told at their end, by rank."""
         for agent in agents:
-            assert agent.wait() == 0, self.report()
+            if status := agent.wait(self.patience):
+                raise DidNotHappen(f"a good end of {agent}: it ended with {status}\n{self.report()}")
         addresses = {agent.address for agent in agents}
         ended = [each for each in self.journal if each["event"] == "end" and each["address"] in addresses]
         return sorted(ended, key=lambda each: int(each["rank"]))
@@ -131,11 +145,14 @@ class Job:
         for agent in self.agents.values():
             agent.kill()
 
-    def _tell(self, agent: "Agent", line: dict[str, Any]) -> None:
+    def _tell(self, agent: "Agent", line: dict[str, Any] | None) -> None:
         with self._arrived:
-            if line["event"] == "start":
-                agent.latest = line
-            self.journal.append(line)
+            if line is None:
+                agent.ended = True
+            else:
+                self.journal.append(line)
+                if line["event"] == "start":
+                    agent.latest = line
             self._arrived.notify_all()
 
 
@@ -146,11 +163,12 @@ class Agent:
         self,
         address: str,
         command: list[str],
-        tell: Callable[["Agent", dict[str, Any]], None],
+        tell: Callable[["Agent", dict[str, Any] | None], None],
         environment: Mapping[str, str],
     ) -> None:
         self.address = address
         self.latest: dict[str, Any] | None = None
+        self.ended = False
         self.errors: list[str] = []
         self.process = subprocess.Popen(
             command,
@@ -174,19 +192,36 @@ class Agent:
         for reader in self._readers:
             reader.start()
 
+    def __str__(self) -> str:
+        return self.address
+
     def kill(self) -> None:
         """Kill the agent and its workers at once, as the end of a machine does."""
-        for pid in (self.process.pid, *self._children()):
-            with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
+        self._signal(signal.SIGKILL)
         self.process.wait()
 
-    def wait(self) -> int:
+    def freeze(self) -> None:
+        """Stop the agent and its workers: like a machine that is cut off, they say nothing any more."""
+        self._signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Have them go on."""
+        self._signal(signal.SIGCONT)
+
+    def wait(self, patience: float = PATIENCE) -> int:
         """Block until the agent ends; return its exit status."""
-        status = self.process.wait(PATIENCE)
+        try:
+            status = self.process.wait(patience)
+        except subprocess.TimeoutExpired as error:
+            raise DidNotHappen(f"the end of {self}: not within {patience:g} s") from error
         for reader in self._readers:
-            reader.join(PATIENCE)
+            reader.join(patience)
         return status
+
+    def _signal(self, number: signal.Signals) -> None:
+        for pid in (self.process.pid, *self._children()):
+            with suppress(ProcessLookupError):
+                os.kill(pid, number)
 
     def _children(self) -> list[int]:
         pid = self.process.pid
@@ -199,6 +234,8 @@ class Agent:
         assert self.process.stdout is not None
         for line in self.process.stdout:
             self._tell(self, {**json.loads(line), "arrived": time.monotonic()})
+        self.process.wait()
+        self._tell(self, None)
 
     def _read_errors(self) -> None:
         assert self.process.stderr is not None

@@ -1,5 +1,6 @@
 """The backends that the agents of these tests meet over, each with a real server."""
 
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -29,6 +30,14 @@ def c10d(folder: Path) -> Iterator[Backend]:
     server = TcpStoreServer()
     yield Backend("rendezvous", server.endpoint, {"use_backend": "c10d", "is_host": False})
     server.stop()
+
+
+@contextmanager
+def hosted_c10d(folder: Path) -> Iterator[Backend]:
+    """Hosted by the first agent, as users have it."""
+    with socket.create_server(("", 0)) as free:
+        port = free.getsockname()[1]
+    yield Backend("rendezvous", f"127.0.0.2:{port}", {"use_backend": "c10d"})
 
 
 @contextmanager

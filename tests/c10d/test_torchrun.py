@@ -1,5 +1,8 @@
 """Stock torchrun over every backend: agents are killed, come and fail, and the training goes on."""
 
+import re
+import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -8,7 +11,8 @@ from typing import Any
 import pytest
 
 from tests.c10d import backends
-from tests.c10d.agents import Agent, Job
+from tests.c10d.agents import Agent, DidNotHappen, Job
+from tests.c10d.scenarios import end, exhaust, freeze, outlive, start_two, terminate
 
 Start = Callable[..., Job]
 
@@ -27,56 +31,64 @@ def start_job(tmp_path: Path) -> Iterator[Start]:
         yield start
 
 
-def by_rank(agents: list[Agent]) -> list[Agent]:
-    return sorted(agents, key=lambda agent: int((agent.latest or {})["rank"]))
-
-
 @pytest.mark.parametrize(
     "backend", [backends.sqlite, backends.c10d, backends.redis, backends.etcd], ids=lambda each: each.__name__
 )
 def test_a_training_outlives_its_agents(start_job: Start, backend: Any) -> None:
-    """One agent is killed, another comes, that of rank 0 is killed, a worker fails; then all end well."""
+    """Each change restarts each worker once; survivors keep their order; rank 0 hosts each round anew."""
     job = start_job("2:4", backend)
-    agents = [job.start(number) for number in (2, 3, 4)]
-    first = job.wait_for_world(*agents)
-    assert [start["step"] for start in first] == [0, 0, 0]
+    steps = list(outlive(job))
 
-    *survivors, victim = by_rank(agents)
-    victim.kill()
-    second = job.wait_for_world(*survivors)
-    assert [start["address"] for start in second] == [agent.address for agent in survivors]
-    assert [job.starts(agent) for agent in survivors] == [2, 2]
+    parts = Counter(start["address"] for step in steps for start in step.starts)
+    assert Counter(line["address"] for line in job.journal if line["event"] == "start") == parts
+    for former, latter in zip(steps, steps[1:], strict=False):
+        addresses = [start["address"] for start in latter.starts]
+        stayed = [start["address"] for start in former.starts if start["address"] in addresses]
+        assert addresses[: len(stayed)] == stayed, latter.what
+    masters = [step.starts[0]["master"] for step in steps]
+    assert len(set(masters)) == len(masters), "a former round's address was used"
+    assert all(step.starts[0]["master"].startswith(step.starts[0]["address"]) for step in steps)
+    trained = [step.starts[0]["step"] for step in steps]
+    assert trained[0] == 0
+    assert trained == sorted(set(trained)), "a checkpoint was lost"
 
-    job.wait_for_progress()
-    newcomer = job.start(5)
-    third = job.wait_for_world(*survivors, newcomer)
-    assert [start["address"] for start in third[:2]] == [agent.address for agent in survivors]
-    assert [job.starts(agent) for agent in survivors] == [3, 3]
 
-    job.wait_for_progress()
-    victim, *survivors = by_rank([*survivors, newcomer])
-    victim.kill()
-    fourth = job.wait_for_world(*survivors)
-    assert victim.address not in {start["master"].partition(":")[0] for start in fourth}
-    assert [job.starts(agent) for agent in survivors] == [4, 2]
+def test_torch_itself_does_most_of_it(start_job: Start) -> None:
+    """The yardstick: torch's own backend goes as far as the loss of rank 0's agent."""
+    job = start_job("2:4", backends.torch_c10d)
+    story = outlive(job)
+    done = [next(story).what for _ in range(4)]
+    assert done == ["3 agents start", "an agent is killed", "another agent joins", "a worker fails"]
+    job.patience = 15
+    with pytest.raises(DidNotHappen):
+        next(story)
 
-    failing = survivors[1]
-    job.order(f"fail-{failing.address}")
-    job.wait_for(lambda: [job.starts(agent) for agent in survivors] == [5, 3], "a restart")
-    fifth = job.wait_for_world(*survivors)
-    assert all(int(start["restart"]) > 0 for start in fifth if start["address"] == failing.address)
 
-    job.order("stop")
-    ends = job.ends(*survivors)
-    assert [end["rank"] for end in ends] == [0, 1]
-    assert ends[0]["weights"] == ends[1]["weights"]
+def test_an_agent_that_is_cut_off_comes_back(start_job: Start) -> None:
+    """Its silence calls the others to a new round, though no connection breaks and no worker fails."""
+    job = start_job("1:2")
+    alone, _ = freeze(job)
+    assert {start["restart"] for start in alone.starts} == {0}
 
-    worlds = [first, second, third, fourth, fifth]
-    assert len({starts[0]["master"] for starts in worlds}) == len(worlds), "a former round's address was used"
-    assert all(starts[0]["master"].startswith(starts[0]["address"]) for starts in worlds)
-    steps = [starts[0]["step"] for starts in worlds]
-    assert steps == sorted(steps)
-    assert steps[-1] > 0
+
+def test_a_failure_is_left_to_the_others(start_job: Start) -> None:
+    """An agent that runs out of restarts leaves the run; the others go on without it."""
+    list(exhaust(start_job("1:2", keep_alive_interval=60)))
+
+
+def test_a_failure_closes_the_run_if_it_is_to(start_job: Start) -> None:
+    """With ``close_on_failure`` it ends for all, as under torch's own handler."""
+    job = start_job("1:2", close_on_failure="true")
+    with pytest.raises(DidNotHappen, match=r"127\.0\.0\.2 ended with 1"):
+        list(exhaust(job))
+    assert "RendezvousClosedError" in errors(job.agents["127.0.0.2"])
+
+
+def test_a_signal_ends_an_agent(start_job: Start) -> None:
+    """An agent that is told to end tells the others, who do not have to wait for its silence."""
+    job = start_job("1:2", keep_alive_interval=60)
+    list(terminate(job))
+    assert "SignalException" in errors(job.agents["127.0.0.3"])
 
 
 def test_workers_host_their_store(start_job: Start) -> None:
@@ -86,8 +98,7 @@ def test_workers_host_their_store(start_job: Start) -> None:
     starts = job.wait_for_world(*agents)
     assert {start["agent_store"] for start in starts} == {"False"}
     assert starts[0]["master"].startswith(starts[0]["address"])
-    job.order("stop")
-    job.ends(*agents)
+    end(job, agents)
 
 
 def test_an_agent_that_died_waiting_holds_up_nobody(start_job: Start) -> None:
@@ -101,56 +112,36 @@ def test_an_agent_that_died_waiting_holds_up_nobody(start_job: Start) -> None:
         job.wait_for_ask(agent)
     agents.append(job.start(5))
     job.wait_for_world(*agents)
-    job.order("stop")
-    job.ends(*agents)
-
-
-def test_a_failure_is_left_to_the_others(start_job: Start) -> None:
-    """An agent that runs out of restarts leaves the run; the others go on without it."""
-    job = start_job("1:2", keep_alive_interval=60)
-    steady, failing = job.start(2), job.start(3, "--max-restarts=0")
-    job.wait_for_world(steady, failing)
-    job.order(f"fail-{failing.address}")
-    job.wait_for_world(steady)
-    assert failing.wait() == 1
-    job.order("stop")
-    job.ends(steady)
-
-
-def test_a_failure_closes_the_run_if_it_is_to(start_job: Start) -> None:
-    """With ``close_on_failure`` it ends for all, as under torch's own handler."""
-    job = start_job("1:2", close_on_failure="true")
-    steady, failing = job.start(2), job.start(3, "--max-restarts=0")
-    job.wait_for_world(steady, failing)
-    job.order(f"fail-{failing.address}")
-    assert failing.wait() == 1
-    assert steady.wait() == 1
-    assert "RendezvousClosedError" in "\n".join(steady.errors)
-
-
-def test_a_signal_ends_an_agent(start_job: Start) -> None:
-    """An agent that is told to end tells the others, who do not have to wait for its silence."""
-    job = start_job("1:2", keep_alive_interval=60)
-    steady, ended = job.start(2), job.start(3)
-    job.wait_for_world(steady, ended)
-    ended.process.terminate()
-    job.wait_for_world(steady)
-    assert ended.wait() != 0
-    assert "SignalException" in "\n".join(ended.errors)
-    job.order("stop")
-    job.ends(steady)
+    end(job, agents)
 
 
 def test_a_spare_ends_well(start_job: Start) -> None:
     """An agent that was never needed ends with status 0 when the run ends."""
     job = start_job("1:2")
-    agents = [job.start(number) for number in (2, 3)]
-    job.wait_for_world(*agents)
+    agents = start_two(job)
     spare = job.start(4)
     job.wait_for_ask(spare)
-    assert [job.starts(agent) for agent in agents] == [1, 1]
-    job.order("stop")
-    job.ends(*agents)
+    assert [line["address"] for line in job.journal if line["event"] == "start"] == ["127.0.0.2", "127.0.0.3"]
+    end(job, agents)
     assert spare.wait() == 0
-    assert "not needed" in "\n".join(spare.errors)
-    assert job.starts(spare) == 0
+    assert "not needed" in errors(spare)
+    assert spare.latest is None
+
+
+def test_the_death_of_the_host_is_told(start_job: Start) -> None:
+    """All that the TCPStore held is lost with the agent that hosts it: the others end, and say so."""
+    job = start_job("1:2", backends.hosted_c10d)
+    host, other = start_two(job)
+    began = time.monotonic()
+    host.kill()
+    assert other.wait() == 1
+    assert time.monotonic() - began < 30
+    assert re.search(
+        r"RendezvousConnectionError: Nobody listens any more for the TCPStore at 127\.0\.0\.2:\d+: the "
+        r"process that hosted it has ended.* redis or etcd-v3",
+        errors(other),
+    )
+
+
+def errors(agent: Agent) -> str:
+    return "\n".join(agent.errors)

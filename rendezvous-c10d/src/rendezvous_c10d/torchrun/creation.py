@@ -50,4 +50,4 @@ def create_handler(params: Any) -> TorchrunHandler:
     patience = ours.get_as_float("join_timeout", 600) or 600
     with as_torch_raises():
         handler = get_rendezvous_handler(ours)
-    return TorchrunHandler(handler, params.backend, close_on_failure, patience)
+    return TorchrunHandler(handler, params.backend, params.local_addr, close_on_failure, patience)

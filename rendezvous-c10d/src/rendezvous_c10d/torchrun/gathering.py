@@ -4,18 +4,15 @@ import time
 from collections.abc import Callable
 from typing import NamedTuple, TypeVar
 
-from rendezvous_core import (
-    RendezvousConnectionError,
-    RendezvousInfo,
-    RendezvousTimeoutError,
-)
+from rendezvous_core import RendezvousConnectionError, RendezvousInfo, RendezvousTimeoutError
 
 T = TypeVar("T")
 
 _SLICE = 1.0
 """After how many seconds of waiting an agent looks whether the round is still worth it."""
 
-_BOOTSTRAP = "torchrun/bootstrap"
+_VERDICT = "torchrun/bootstrap"
+_CALLED_OFF = b"called off"
 
 
 class Address(NamedTuple):
@@ -26,14 +23,18 @@ class Address(NamedTuple):
 
 
 def gather(
-    info: RendezvousInfo, host: Callable[[], Address], called_off: Callable[[], bool], patience: float
+    info: RendezvousInfo,
+    host: Callable[[RendezvousInfo], Address],
+    called_off: Callable[[], bool],
+    patience: float,
 ) -> Address | None:
-    """Block until all agents of the round are there and rank 0 has told the address of ``host()``.
+    """Block until all agents of the round are there and rank 0 has told what ``host`` returned to it.
 
     torch's agents exchange what they need right after a rendezvous, and die if one of them does not
     answer. A node that was killed while it waited is ranked all the same, as nobody knows yet: so a
     round is handed out only once all have confirmed it. Returns ``None`` where it was ``called_off``
-    instead: somebody is lost, or wants in.
+    instead: somebody is lost, or wants in. One key, written once, holds the verdict: the round is
+    handed out to all of its agents, or to none.
 
     Raises:
         RendezvousTimeoutError: somebody neither confirmed nor died within ``patience`` seconds.
@@ -58,16 +59,17 @@ def gather(
                 return True
 
     _persist(lambda: store.set(_confirmation(info.rank), b"1"), deadline)
+    vote = _CALLED_OFF
     if info.rank != 0:
-        if not arrived([_BOOTSTRAP]):
-            return None
-        port, _, name = _persist(lambda: store.get(_BOOTSTRAP), deadline).decode().partition(" ")
-        return Address(name, int(port))
-    if not arrived([_confirmation(rank) for rank in range(info.world_size)]):
+        arrived([_VERDICT])
+    elif arrived([_confirmation(rank) for rank in range(info.world_size)]):
+        address = host(info)
+        vote = f"{address.port} {address.host}".encode()
+    verdict = _persist(lambda: store.compare_set(_VERDICT, b"", vote), deadline)
+    if verdict == _CALLED_OFF:
         return None
-    address = host()
-    _persist(lambda: store.set(_BOOTSTRAP, f"{address.port} {address.host}"), deadline)
-    return address
+    port, _, name = verdict.decode().partition(" ")
+    return Address(name, int(port))
 
 
 def _confirmation(rank: int) -> str:

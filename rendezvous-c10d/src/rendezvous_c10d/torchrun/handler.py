@@ -3,12 +3,14 @@
 import logging
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TypeVar
 
 from torch.distributed import TCPStore
 from torch.distributed.elastic.events import NodeState, construct_and_record_rdzv_event
 from torch.distributed.elastic.rendezvous import (
+    RendezvousError,
     RendezvousGracefulExitError,
     RendezvousHandler,
     RendezvousInfo,
@@ -36,15 +38,22 @@ class TorchrunHandler(RendezvousHandler):
     Args:
         handler: forms the rounds.
         name: the backend's name, as torchrun was given it.
+        local_addr: this node's address in torch's events; found out where it is ``None``.
         close_on_failure: whether `shutdown` closes the run also when this node has failed.
         patience: seconds within which the agents of a round have to confirm it.
     """
 
     def __init__(
-        self, handler: rendezvous_core.RendezvousHandler, name: str, close_on_failure: bool, patience: float
+        self,
+        handler: rendezvous_core.RendezvousHandler,
+        name: str,
+        local_addr: str | None = None,
+        close_on_failure: bool = False,
+        patience: float = 600,
     ) -> None:
         self._handler = handler
         self._name = name
+        self._local_addr = local_addr
         self._close_on_failure = close_on_failure
         self._patience = patience
         self._server: TCPStore | None = None
@@ -71,28 +80,32 @@ class TorchrunHandler(RendezvousHandler):
         A spare that is not needed when the run ends raises ``SystemExit(0)``: the agent would take
         the exception that torch has for it (`RendezvousGracefulExitError`) for a crash.
         """
-        self._record(f"Node attempts to join the next round of the rendezvous '{self.get_run_id()}'.")
+        name = "next_rendezvous"
+        self._record(name, f"This node attempts to join the next round of the run '{self.get_run_id()}'.")
         try:
-            info = self._call(self._form, interrupted=self._leave)
+            with self._recorded(name):
+                info = _wait_for(self._form, interrupted=self._leave)
         except RendezvousGracefulExitError as error:
             self._not_needed = True
-            self._record(str(error), NodeState.SUCCEEDED)
+            self._record(name, str(error), NodeState.SUCCEEDED)
             _logger.warning("%s", error)
             raise SystemExit(0) from error
-        self._record(f"Node has joined as rank {info.rank} of {info.world_size}.", rank=info.rank)
+        self._record(name, f"This node has joined as rank {info.rank} of {info.world_size}.", rank=info.rank)
         return info
 
     def is_closed(self) -> bool:
         """See base class."""
-        return self._call(self._handler.is_closed)
+        with self._recorded("is_closed"):
+            return _wait_for(self._handler.is_closed)
 
     def set_closed(self) -> None:
         """See base class."""
-        self._call(self._handler.set_closed)
+        with self._recorded("set_closed"):
+            _wait_for(self._handler.set_closed)
 
     def num_nodes_waiting(self) -> int:
         """See base class. Above zero also when a participant was lost, exactly until the next round."""
-        with as_torch_raises():
+        with self._recorded("num_nodes_waiting"):
             return self._handler.num_nodes_waiting()
 
     def shutdown(self) -> bool:
@@ -104,65 +117,80 @@ class TorchrunHandler(RendezvousHandler):
         failure = sys.exception()
         failed = failure is not None and failure is not self._foreign_exception
         leaves = failed and not (self._close_on_failure or self._not_needed)
-        told = self._call(self._leave if leaves else self._handler.shutdown)
+        told = False
+        try:
+            with self._recorded("shutdown"):
+                told = _wait_for(self._leave if leaves else self._handler.shutdown)
+        except RendezvousError as error:
+            # Raised here, it would hide why this node has failed.
+            _logger.warning("%s", error)
         self._server = None
-        if leaves:
-            message = f"Node has left the rendezvous '{self.get_run_id()}' to the others, as it has failed."
-        else:
-            message = f"Node has closed the rendezvous '{self.get_run_id()}'."
+        what = "left the run '%s' to the others, as it has failed" if leaves else "closed the run '%s'"
+        message = f"This node has {what % self.get_run_id()}."
         if not told:
             message += " The others could not be told."
             _logger.warning(message)
-        self._record(message, NodeState.SUCCEEDED)
+        self._record("shutdown", message, NodeState.SUCCEEDED if told else NodeState.FAILED)
         return told
 
     def _form(self) -> RendezvousInfo:
         while True:
             info = self._handler.next_rendezvous()
-            server: list[TCPStore] = []
-
-            def host(info: rendezvous_core.RendezvousInfo = info, server: list[TCPStore] = server) -> Address:
-                own = info.bootstrap_store_info
-                if not self.use_agent_store:
-                    return Address(own.master_addr, own.master_port)
-                server.append(_host_store())
-                return Address(own.master_addr, server[0].port)
-
+            self._server = None  # a round forms only when the workers of the former one are gone
             try:
-                address = gather(info, host, lambda: self._handler.num_nodes_waiting() > 0, self._patience)
+                address = gather(
+                    info, self._host, lambda: self._handler.num_nodes_waiting() > 0, self._patience
+                )
             except BaseException:
                 self._leave()
                 raise
-            # Only now no worker of the former round is left that would need the former store.
-            self._server = server[0] if server else None
             if address is not None:
                 return RendezvousInfo(
                     TorchStore(info.store), info.rank, info.world_size, RendezvousStoreInfo(*address)
                 )
 
+    def _host(self, info: rendezvous_core.RendezvousInfo) -> Address:
+        own = info.bootstrap_store_info
+        if not self.use_agent_store:
+            return Address(own.master_addr, own.master_port)
+        self._server = TCPStore("localhost", 0, is_master=True, wait_for_workers=False)
+        return Address(own.master_addr, self._server.port)
+
     def _leave(self) -> bool:
         leave: Callable[[], bool] = getattr(self._handler, "leave", self._handler.shutdown)
         return leave()
 
-    def _call(self, call: Callable[[], T], interrupted: Callable[[], object] | None = None) -> T:
-        """Make ``call``, and wait for it so that signals get through; then have it ``interrupted``."""
-        future = start(call)
+    @contextmanager
+    def _recorded(self, method: str) -> Iterator[None]:
+        """Raise torch's errors instead of ours, and record them with torch."""
         try:
             with as_torch_raises():
-                return future.result()
-        except BaseException as error:
-            if not future.done() and interrupted:
-                start(interrupted)
-            elif isinstance(error, Exception):
-                self._record(f"{type(error).__name__}: {error}", NodeState.FAILED)
+                yield
+        except RendezvousGracefulExitError:
+            raise
+        except Exception as error:
+            self._record(method, f"{type(error).__name__}: {error}", NodeState.FAILED)
             raise
 
-    def _record(self, message: str, state: NodeState = NodeState.RUNNING, rank: int | None = None) -> None:
+    def _record(
+        self, method: str, message: str, state: NodeState = NodeState.RUNNING, rank: int | None = None
+    ) -> None:
         construct_and_record_rdzv_event(
-            run_id=self.get_run_id(), message=message, node_state=state, name=type(self).__name__, rank=rank
+            name=f"{type(self).__name__}.{method}",
+            run_id=self.get_run_id(),
+            message=message,
+            node_state=state,
+            hostname=self._local_addr or "",
+            rank=rank,
         )
 
 
-def _host_store() -> TCPStore:
-    """Host a store on a free port of all interfaces."""
-    return TCPStore("localhost", 0, is_master=True, wait_for_workers=False)
+def _wait_for(call: Callable[[], T], interrupted: Callable[[], object] | None = None) -> T:
+    """Make ``call``, and wait for it so that signals get through; then have it ``interrupted``."""
+    future = start(call)
+    try:
+        return future.result()
+    except BaseException:
+        if not future.done() and interrupted:
+            start(interrupted)
+        raise
