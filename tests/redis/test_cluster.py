@@ -9,7 +9,12 @@ from typing import cast
 
 import pytest
 
-from rendezvous_core import RendezvousConnectionError, RendezvousParameters, get_rendezvous_handler
+from rendezvous_core import (
+    RendezvousConnectionError,
+    RendezvousParameters,
+    RendezvousStateError,
+    get_rendezvous_handler,
+)
 from rendezvous_core.testing.suites.handler import assert_round
 from rendezvous_core.testing.suites.threads import is_blocked, start
 from rendezvous_redis import RedisRendezvousBackend, RedisServer, RedisStore
@@ -98,6 +103,15 @@ def test_slot_moves(cluster: Cluster, open_run: OpenRun) -> None:
         assert waiting.result(PATIENCE)
     except RendezvousConnectionError:
         assert backend.wait_for_change(written[1], 0)
+
+
+def test_refusals(cluster: Cluster, shared_server: RedisServer, open_run: OpenRun) -> None:
+    """What nodes refuse is told at once, and so is a server that is no cluster."""
+    with pytest.raises(RendezvousStateError, match="correct them") as caught:
+        open_run(cluster.endpoint, user="somebody", password="s3cret")
+    assert "s3cret" not in str(caught.value)
+    with pytest.raises(RendezvousStateError, match="is no cluster"):
+        open_run(f"cluster://{shared_server.endpoint}")
 
 
 def move_slot(cluster: Cluster, source: RedisServer, target: RedisServer, key: str) -> None:

@@ -147,7 +147,7 @@ def test_read_only_replica(variant: str, own_server: RedisServer, open_run: Open
 
 def test_no_such_database(shared_server: RedisServer, open_run: OpenRun) -> None:
     """A database that is not there is told at once."""
-    with pytest.raises(RendezvousStateError, match="DB index"):
+    with pytest.raises(RendezvousStateError, match="no such database"):
         open_run(shared_server.endpoint, db=99)
 
 
@@ -243,13 +243,13 @@ class TestTls:
     def test_mixed_up(
         self, shared_server: RedisServer, certificates: Certificates, open_run: OpenRun
     ) -> None:
-        """TLS to a server without it is a connection error, and so is the reverse."""
-        with pytest.raises(RendezvousConnectionError):
+        """Who speaks TLS to a server without it, or the reverse, is given the hint."""
+        with pytest.raises(RendezvousConnectionError, match="is this its port for TLS"):
             open_run(f"rediss://{shared_server.endpoint}", read_timeout=1.0)
         context = certificates.context("127.0.0.1", ask_clients=False)
         with (
             TlsProxy(shared_server.host, shared_server.port, context) as proxy,
-            pytest.raises(RendezvousConnectionError),
+            pytest.raises(RendezvousConnectionError, match="does it want TLS"),
         ):
             open_run(f"redis://127.0.0.1:{proxy.port}", read_timeout=1.0)
 

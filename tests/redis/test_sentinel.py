@@ -230,12 +230,14 @@ def test_several_sentinels(binary: Path, tmp_path: Path, open_run: OpenRun) -> N
         group.stop()
 
 
-def test_refusals(sentinels: Sentinels, open_run: OpenRun, tmp_path: Path) -> None:
-    """A name that no Sentinel knows is told at once, and so is a password that they refuse."""
+def test_refusals(sentinels: Sentinels, shared_server: RedisServer, open_run: OpenRun) -> None:
+    """A name that no Sentinel knows is told at once, a password that they refuse, and who is none."""
     with pytest.raises(RendezvousStateError, match="no master named 'other'"):
         open_run(sentinels.endpoint.replace("/main", "/other"))
     with pytest.raises(RendezvousStateError, match="Sentinel"):
         open_run(sentinels.endpoint, sentinel_password="wrong", sentinel_user="somebody")
+    with pytest.raises(RendezvousStateError, match="is no Sentinel"):
+        open_run(f"sentinel://{shared_server.endpoint}/main")
 
 
 def detach(sentinels: Sentinels) -> None:
