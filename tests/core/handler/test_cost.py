@@ -23,6 +23,14 @@ def test_a_round_costs_a_constant_number_of_operations_per_node(nodes: Group, co
     assert calls.total() <= 8 * count, calls
 
 
+def test_a_first_node_writes_the_state_once(nodes: Group) -> None:
+    """Its first heartbeat calls for no renewal, which would wake everybody while they arrive."""
+    backend = Faulty(MemoryBackend(nodes.server, "run"))
+    nodes.ask(nodes.node(2, 2, backend=backend, interval=60))
+    eventually(lambda: backend.calls[-1:] == ["wait_for_change"], "it waits")
+    assert backend.calls == ["get_state", "set_state", "put_member", "members", "wait_for_change"]
+
+
 def test_looking_costs_no_round_trip(nodes: Group) -> None:
     backends = [Faulty(MemoryBackend(nodes.server, "run")) for _ in range(2)]
     pair = [nodes.node(2, 2, backend=backend, interval=60) for backend in backends]

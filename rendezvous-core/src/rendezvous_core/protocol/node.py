@@ -236,7 +236,8 @@ class Node:
         """Compare-and-set. Afterwards the node has seen what stands, or else it is stale."""
         me = self.member
         serial = max(state.serial, self.state.serial if self.state else 0) + 1
-        beat = me.beat if state.coordinator == me.node else state.beat
+        # A put that is due comes next, and must not call for another write.
+        beat = me.beat + self._news if state.coordinator == me.node else state.beat
         self._stale = True
         reply = yield Write(replace(state, serial=serial, beat=beat), token)
         if reply is None:
