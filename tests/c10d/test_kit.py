@@ -81,7 +81,7 @@ class TestTcpBackend(OverTcp, MembershipSuite):
 
     @pytest.fixture
     def corrupt(self, client: Callable[[], Any]) -> Callable[[str], object]:
-        return lambda run_id: client().set(f"rendezvous-run/{run_id}/state", b"garbage")
+        return lambda run_id: C10dStore(client()).set(f"rendezvous-run/{run_id}/state", b"garbage")
 
 
 class TestFileBackend(OverFile, MembershipSuite):

@@ -8,9 +8,9 @@ from typing import Any, TypeVar
 
 import torch.distributed as dist
 
+from rendezvous_c10d._connections import Connections
 from rendezvous_c10d._errors import known_to_torch
 from rendezvous_c10d._facade import StoreFacade
-from rendezvous_c10d._handles import Handles
 from rendezvous_core import (
     PrefixStore,
     RendezvousConnectionError,
@@ -42,16 +42,16 @@ class C10dStore(Store):
 
     def __init__(self, store: dist.Store, timeout: Timeout | None = None) -> None:
         super().__init__(store.timeout if timeout is None else timeout)
-        self._handles = Handles(store)
+        self._connections = Connections(store)
         self._is_file = isinstance(store, dist.FileStore)
 
     def connect(self) -> None:
         """Open now the connections that would be opened when they are needed."""
-        self._handles.connect()
+        self._connections.connect()
 
     def close(self) -> None:
         """Close all connections, and the server if it is hosted here."""
-        self._handles.close()
+        self._connections.close()
 
     def view(self, prefix: str) -> Store:
         """Return a view that is a ``torch.distributed.Store`` as well, ready for ``init_process_group``."""
@@ -59,10 +59,7 @@ class C10dStore(Store):
 
     def set(self, key: str, value: Value) -> None:
         """See base class."""
-        # torch's own method returns before the server has the value.
-        wanted, present = encode(value), b""
-        while (found := self.compare_set(key, present, wanted)) != wanted:
-            present = b"" if found == present else found
+        self._write([key], lambda store: store.set(key, encode(value)))
 
     def get(self, key: str) -> bytes:
         """See base class."""
@@ -79,12 +76,7 @@ class C10dStore(Store):
 
     def append(self, key: str, value: Value) -> None:
         """See base class."""
-
-        def append(store: Any) -> None:
-            store.append(key, encode(value))
-            store.check([key])  # torch's method returns before the server has the value
-
-        self._handles.call(self._timeout.total_seconds(), append)
+        self._write([key], lambda store: store.append(key, encode(value)))
 
     def compare_set(self, key: str, expected_value: Value, desired_value: Value) -> bytes:
         """See base class."""
@@ -99,7 +91,7 @@ class C10dStore(Store):
         limit = self._limit(timeout)
         if not keys:
             return
-        if limit <= 0 or not self._handles.can_block:
+        if limit <= 0 or not self._connections.can_block:
             self._poll(keys, limit)
         else:
             self._block(keys, limit, lambda store, moment: store.wait(list(keys), moment))
@@ -108,7 +100,7 @@ class C10dStore(Store):
         """See base class."""
         if not keys:
             return []
-        if not self._handles.can_block:
+        if not self._connections.can_block:
             return [self.get(key) for key in keys]
 
         def read(store: Any, moment: timedelta) -> list[bytes]:
@@ -121,13 +113,8 @@ class C10dStore(Store):
         """See base class."""
         check_pairs(keys, values)
         encoded = [encode(value) for value in values]
-
-        def write(store: Any) -> None:
-            store.multi_set(list(keys), encoded)
-            store.check(list(keys))  # torch's method returns before the server has the values
-
         if keys:
-            self._handles.call(self._timeout.total_seconds(), write)
+            self._write(keys, lambda store: store.multi_set(list(keys), encoded))
 
     def delete_key(self, key: str) -> bool:
         """See base class."""
@@ -152,13 +139,20 @@ class C10dStore(Store):
         return [key for key in keys if key not in _BOOKKEEPING] if self._is_file else keys
 
     def _call(self, method: str, *arguments: Any) -> Any:
-        return self._handles.call(
-            self._timeout.total_seconds(), lambda store: getattr(store, method)(*arguments)
-        )
+        return self._connections.call(lambda store: getattr(store, method)(*arguments))
+
+    def _write(self, keys: Sequence[str], write: Callable[[Any], None]) -> None:
+        """Make a call of torch that returns before the server has what it writes; await that it has."""
+
+        def written(store: Any) -> None:
+            write(store)
+            store.check(list(keys))
+
+        self._connections.call(written)
 
     def _block(self, keys: Sequence[str], limit: float, call: Callable[[Any, timedelta], T]) -> T:
         try:
-            return self._handles.block(limit, self._timeout.total_seconds(), call)
+            return self._connections.block(limit, call)
         except dist.DistStoreError as error:
             raise self._timed_out(keys, limit) from error
 
@@ -182,7 +176,7 @@ class RoundStore(StoreFacade, dist.PrefixStore):
 
     def __init__(self, prefix: str, store: C10dStore) -> None:
         with known_to_torch():
-            dist.PrefixStore.__init__(self, prefix, store._handles.native())
+            dist.PrefixStore.__init__(self, prefix, store._connections.native())
         self._prefix = prefix
         self._base = store
         self._port = PrefixStore(prefix, store)

@@ -9,8 +9,17 @@ from torch.distributed import FileStore
 from rendezvous_c10d._backend import C10dRendezvousBackend
 from rendezvous_c10d._c10d_store import C10dStore
 from rendezvous_c10d._tcp import find_store
-from rendezvous_core import RendezvousConnectionError, RendezvousParameters, RendezvousTimeoutError
+from rendezvous_core import (
+    RendezvousConnectionError,
+    RendezvousParameters,
+    RendezvousStateError,
+    RendezvousTimeoutError,
+)
+from rendezvous_core._endpoint import Endpoint, parse_endpoint
 
+DEFAULT_PORT = 29400
+
+_OWNER = "rendezvous-c10d/run"
 _USERS = "rendezvous-c10d/users"
 _UNUSED = "rendezvous-c10d/unused"
 _LINGER = 3.0
@@ -42,10 +51,34 @@ def create_backend(params: RendezvousParameters) -> tuple[C10dRendezvousBackend,
         raise ValueError(
             f"The rendezvous configuration option 'store_type' ({store_type!r}) must be 'tcp' or 'file'."
         )
-    found = find_store(params)
+    endpoint = parse_endpoint(params.endpoint, DEFAULT_PORT)
+    is_host = params.get_as_bool("is_host")
+    read_timeout = params.get_as_float("read_timeout", 60) or 0.0
+    if read_timeout <= 0:
+        raise ValueError(
+            f"The rendezvous configuration option 'read_timeout' ({params.get('read_timeout')!r}) "
+            "must be greater than zero."
+        )
+    found = find_store(endpoint, is_host, read_timeout)
     store = C10dStore(found.store)
-    store.connect()
-    return _TcpBackend(store, params.run_id, found.hosted), store
+    try:
+        _check_owner(store, params.run_id, endpoint, claims=is_host is not False)
+        store.connect()
+        return _TcpBackend(store, params.run_id, found.hosted), store
+    except BaseException:
+        store.close()
+        raise
+
+
+def _check_owner(store: C10dStore, run_id: str, endpoint: Endpoint, *, claims: bool) -> None:
+    """Refuse the store of another run: it would end with that run."""
+    mine = run_id.encode()
+    owner = store.compare_set(_OWNER, b"" if claims else mine, mine)
+    if owner != mine:
+        raise RendezvousStateError(
+            f"The TCPStore at {endpoint} belongs to the run '{owner.decode(errors='replace')}', not to "
+            f"'{run_id}': give each run a port of its own."
+        )
 
 
 class _TcpBackend(C10dRendezvousBackend):

@@ -8,20 +8,11 @@ from typing import NamedTuple
 
 from torch.distributed import DistNetworkError, TCPStore
 
-from rendezvous_c10d._handles import head
+from rendezvous_c10d._connections import connect, head
 from rendezvous_c10d._locality import Verdict, locate
-from rendezvous_c10d._threads import start
-from rendezvous_core import (
-    RendezvousConnectionError,
-    RendezvousParameters,
-    RendezvousStateError,
-)
-from rendezvous_core._endpoint import Endpoint, parse_endpoint
-
-DEFAULT_PORT = 29400
-
-_OWNER = "rendezvous-c10d/run"
-_HANDSHAKE = 15.0
+from rendezvous_c10d._threads import within
+from rendezvous_core import RendezvousConnectionError
+from rendezvous_core._endpoint import Endpoint
 
 _logger = logging.getLogger("rendezvous_c10d")
 
@@ -33,27 +24,15 @@ class Found(NamedTuple):
     hosted: bool
 
 
-def find_store(params: RendezvousParameters) -> Found:
+def find_store(endpoint: Endpoint, is_host: bool | None, read_timeout: float) -> Found:
     """Connect to the TCPStore at the endpoint, hosting it where that is this machine and nobody does yet.
 
     Who comes before the host retries for ``read_timeout`` seconds.
 
     Raises:
-        ValueError: an option or the endpoint is wrong.
         RendezvousConnectionError: no TCPStore answers there; says what each address did.
-        RendezvousStateError: the TCPStore there belongs to another run.
     """
-    endpoint = parse_endpoint(params.endpoint, DEFAULT_PORT)
-    read_timeout = params.get_as_float("read_timeout", 60) or 0.0
-    if read_timeout <= 0:
-        raise ValueError(
-            f"The rendezvous configuration option 'read_timeout' ({params.get('read_timeout')!r}) "
-            "must be greater than zero."
-        )
-    is_host = params.get_as_bool("is_host")
-    found = _Search(endpoint, is_host, read_timeout).run()
-    _check_owner(found.store, params.run_id, endpoint, claims=is_host is not False)
-    return found
+    return _Search(endpoint, is_host, read_timeout).run()
 
 
 class _Search:
@@ -138,25 +117,21 @@ class _Search:
         Raises:
             RendezvousConnectionError: it is no TCPStore.
         """
-        patience = max(1.0, min(_HANDSHAKE, self._deadline - time.monotonic()))
+        patience = max(1.0, self._deadline - time.monotonic())
         try:
-            # What is no TCPStore may keep torch waiting for ever, so it waits on a thread of its own.
-            return start(self._connect).result(patience)
+            return within(patience, lambda: connect(self._endpoint, self._timeout))
         except TimeoutError as error:
-            raise self._no_store(f"it did not answer within {patience:g} s") from error
+            raise self._no_store(f"it did not answer within {patience:.3g} s") from error
         except DistNetworkError as error:
             if "Ping failed" in str(error):
                 raise self._no_store(f"it answered something else ({head(error)})") from error
             refusals.append(f"{self._endpoint}: {head(error)}")
             return None
 
-    def _connect(self) -> TCPStore:
-        return TCPStore(*self._endpoint, is_master=False, wait_for_workers=False, timeout=self._timeout)
-
     def _no_store(self, what: str) -> RendezvousConnectionError:
         return RendezvousConnectionError(
-            f"Something listens at {self._endpoint}, but it is no TCPStore: {what}. Choose another port, "
-            "or stop what uses this one."
+            f"Something listens at {self._endpoint}, but it is no TCPStore, or one whose host is suspended: "
+            f"{what}. Choose another port, or stop what uses this one."
         )
 
     def _nobody(self, refusals: list[str]) -> RendezvousConnectionError:
@@ -170,15 +145,4 @@ class _Search:
         return RendezvousConnectionError(
             f"No TCPStore could be reached at {self._endpoint} within {self._timeout.total_seconds():g} s: "
             f"{'; '.join(refusals)}. {advice}"
-        )
-
-
-def _check_owner(store: TCPStore, run_id: str, endpoint: Endpoint, *, claims: bool) -> None:
-    """Refuse the store of another run: it would end with that run."""
-    mine = run_id.encode()
-    owner = store.compare_set(_OWNER, b"" if claims else mine, mine)
-    if owner != mine:
-        raise RendezvousStateError(
-            f"The TCPStore at {endpoint} belongs to the run '{owner.decode(errors='replace')}', not to "
-            f"'{run_id}': give each run a port of its own."
         )
