@@ -8,6 +8,7 @@ import pytest
 from rendezvous_core import RendezvousHandler, RendezvousParameters, get_rendezvous_handler
 from rendezvous_core.testing import HandlerSuite
 from rendezvous_etcd import EtcdRendezvousHandler, EtcdServer
+from rendezvous_etcd.legacy import membership, rendezvous
 from tests.etcd.servers import OnServer
 
 
@@ -41,10 +42,17 @@ class TestEtcdV2(OnEtcd, HandlerSuite):
 
 
 class TestEtcd(OnEtcd, HandlerSuite):
-    """Ranks are kept for ten seconds after their node is gone, and a new round begins only then."""
+    """A new round begins only when the rank of a node that is gone has expired (10 s; here 4)."""
 
     backend = "etcd"
     patience = 40.0
+
+    @pytest.fixture(autouse=True)
+    @staticmethod
+    def _short_lives(monkeypatch: pytest.MonkeyPatch) -> None:
+        for module in (membership, rendezvous):
+            monkeypatch.setattr(module, "RANK_TTL", 4)
+
     lacks: ClassVar = {
         "spares": "who comes to a full round calls everybody to a new one",
         "leave": "a node can only fall silent",

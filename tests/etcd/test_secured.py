@@ -81,7 +81,7 @@ class TestStoreV2(V2, StoreSuite):
 
 
 class V2WithPassword(Secured):
-    """This API takes a tenth of a second for each password, and asks for it with each request."""
+    """This API hashes the password at each request, for a tenth of a second, whatever --bcrypt-cost says."""
 
     backend_name = "etcd-v2"
     read_timeout = 30
