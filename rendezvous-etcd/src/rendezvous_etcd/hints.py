@@ -11,12 +11,8 @@ _HINTS = (
         r"(?i)alert.bad.certificate|certificate.required|handshake.failure",
         "it wants a certificate of its clients that it can verify: give ssl_cert and ssl_cert_key",
     ),
-    (
-        r"(?i)wrong.version.number|handshake read failed|eof.while.reading",
-        "if it does not speak TLS, leave out protocol=https and the certificates",
-    ),
 )
-_CLOSED = r"(?i)socket closed|without response|connection reset"
+_CLOSED = r"(?i)socket closed|without response|connection reset|eof.while.reading|wrong.version.number"
 
 
 def hint(text: str, secure: bool) -> str:
@@ -24,6 +20,8 @@ def hint(text: str, secure: bool) -> str:
     for pattern, remedy in _HINTS:
         if re.search(pattern, text):
             return f" ({remedy})"
-    if not secure and re.search(_CLOSED, text):
-        return " (if it speaks TLS, say protocol=https)"
-    return ""
+    if not re.search(_CLOSED, text):
+        return ""
+    if secure:
+        return " (if it does not speak TLS, leave out protocol=https and the certificates)"
+    return " (if it speaks TLS, say protocol=https)"
