@@ -126,3 +126,21 @@ def test_what_is_no_etcd_is_told_apart() -> None:
         )
         with pytest.raises(RendezvousConnectionError, match="cannot be reached within 1 s"):
             get_rendezvous_handler(params)
+
+
+@pytest.mark.parametrize("backend", ["etcd-v3", "etcd-v2", "etcd"])
+def test_an_ipv6_endpoint(backend: str) -> None:
+    try:
+        with socket.create_server(("::1", 0), family=socket.AF_INET6) as free:
+            endpoint = f"[::1]:{free.getsockname()[1]}"
+    except OSError as error:
+        pytest.skip(f"there is no IPv6 here: {error}")
+    url = f"http://{endpoint}"
+    modern = EtcdServer(arguments=[f"--listen-client-urls={url}", f"--advertise-client-urls={url}"])
+    modern.start(stderr=subprocess.DEVNULL)
+    try:
+        handler = get_rendezvous_handler(RendezvousParameters(backend, endpoint, "run", 1, 1, "localhost"))
+        assert handler.next_rendezvous().world_size == 1
+        handler.shutdown()
+    finally:
+        modern.stop()

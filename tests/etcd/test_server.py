@@ -72,6 +72,20 @@ def test_a_directory_of_its_own_is_not(tmp_path: Path, monkeypatch: pytest.Monke
     assert not any(tmp_path.iterdir())
 
 
+def test_one_that_crashed_can_be_started_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    server = EtcdServer()
+    server.start(stderr=subprocess.DEVNULL)
+    endpoint, pid = server.get_endpoint(), server.pid
+    os.kill(pid, signal.SIGKILL)
+    until(lambda: not exists(pid))
+    server.start(stderr=subprocess.DEVNULL)
+    assert (server.get_endpoint(), exists(server.pid)) == (endpoint, True)
+    assert len(list(tmp_path.glob("rendezvous-etcd-*"))) == 1
+    server.stop()
+    assert not any(tmp_path.iterdir())
+
+
 @pytest.mark.parametrize("variable", ["RENDEZVOUS_ETCD_BINARY", "TORCHELASTIC_ETCD_BINARY_PATH"])
 def test_the_environment_names_the_binary(variable: str, monkeypatch: pytest.MonkeyPatch, fake: Path) -> None:
     monkeypatch.setenv(variable, str(fake))

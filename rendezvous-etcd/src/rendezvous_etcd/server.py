@@ -104,6 +104,7 @@ class EtcdServer:
         """
         if self._process is not None and self._process.poll() is None:
             return
+        self.stop()  # what one that has crashed leaves behind
         binary = find_binary()
         for attempt in range(1, num_retries + 1):
             try:
