@@ -1,16 +1,17 @@
 """A store of torch as one of ours."""
 
 import contextlib
+import logging
 import time
 from collections.abc import Callable, Sequence
-from datetime import timedelta
-from typing import Any, TypeVar
+from typing import Any
 
 import torch.distributed as dist
 
 from rendezvous_c10d._connections import Connections
 from rendezvous_c10d._errors import known_to_torch
 from rendezvous_c10d._facade import StoreFacade
+from rendezvous_c10d._waiter import ProtocolError
 from rendezvous_core import (
     PrefixStore,
     RendezvousConnectionError,
@@ -20,7 +21,7 @@ from rendezvous_core import (
 )
 from rendezvous_core._store import Timeout, Value, check_pairs, encode, integer, keys_timeout, peek
 
-T = TypeVar("T")
+_logger = logging.getLogger("rendezvous_c10d")
 
 _PAUSE = 0.01
 
@@ -32,8 +33,8 @@ class C10dStore(Store):
     """One of our stores on top of ``torch.distributed.Store``: any that has ``compare_set``.
 
     A lost connection is opened anew with the next call; nothing is repeated unasked. Calls that
-    block have connections of their own. Where torch's store gives no such connections, as FileStore
-    does not, they look again and again, each hundredth of a second.
+    block have connections of their own to a TCPStore. To any other store, and to a ``PrefixStore``
+    over a TCPStore, they come back again and again, each hundredth of a second.
 
     Args:
         store: torch's store. If it hosts a server, it does so as long as this object lives.
@@ -89,25 +90,14 @@ class C10dStore(Store):
     def wait(self, keys: Sequence[str], timeout: Timeout | None = None) -> None:
         """See base class."""
         limit = self._limit(timeout)
-        if not keys:
-            return
-        if limit <= 0 or not self._connections.can_block:
-            self._poll(keys, limit)
-        else:
-            self._block(keys, limit, lambda store, moment: store.wait(list(keys), moment))
+        found = not keys or (self._wait(keys, limit) if limit > 0 else self.check(keys))
+        if not found:
+            raise self._timed_out(keys, limit)
 
     def multi_get(self, keys: Sequence[str]) -> list[bytes]:
         """See base class."""
-        if not keys:
-            return []
-        if not self._connections.can_block:
-            return [self.get(key) for key in keys]
-
-        def read(store: Any, moment: timedelta) -> list[bytes]:
-            store.set_timeout(moment)
-            return list(store.multi_get(list(keys)))
-
-        return self._block(keys, self._limit(None), read)
+        self.wait(keys)
+        return list(self._call("multi_get", list(keys))) if keys else []
 
     def multi_set(self, keys: Sequence[str], values: Sequence[Value]) -> None:
         """See base class."""
@@ -150,18 +140,20 @@ class C10dStore(Store):
 
         self._connections.call(written)
 
-    def _block(self, keys: Sequence[str], limit: float, call: Callable[[Any, timedelta], T]) -> T:
-        try:
-            return self._connections.block(limit, call)
-        except dist.DistStoreError as error:
-            raise self._timed_out(keys, limit) from error
-
-    def _poll(self, keys: Sequence[str], limit: float) -> None:
+    def _wait(self, keys: Sequence[str], limit: float) -> bool:
+        if self._connections.can_wait:
+            try:
+                return self._connections.wait(keys, limit)
+            except ProtocolError as error:
+                _logger.warning(
+                    "Looking for keys each %g s instead of waiting: the TCPStore %s.", _PAUSE, error
+                )
         deadline = time.monotonic() + limit
         while not self.check(keys):
             if time.monotonic() >= deadline:
-                raise self._timed_out(keys, limit)
+                return False
             time.sleep(_PAUSE)
+        return True
 
     def _timed_out(self, keys: Sequence[str], limit: float) -> RendezvousTimeoutError:
         missing = keys

@@ -1,17 +1,17 @@
 """The connections to a store of torch."""
 
+import contextlib
 import socket
 import threading
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import timedelta
-from math import ceil
 from typing import Any, TypeVar
 
 from torch.distributed import DistNetworkError, DistStoreError, PrefixStore, Store, TCPStore
 
 from rendezvous_c10d._errors import StoreConnectionError, StoreLostError
 from rendezvous_c10d._threads import within
+from rendezvous_c10d._waiter import ProtocolError, Waiter
 from rendezvous_core._endpoint import Endpoint
 
 T = TypeVar("T")
@@ -25,12 +25,9 @@ _HANDSHAKE = 30.0
 _RETRY = timedelta(seconds=1)
 """For so long torch repeats an attempt to connect that has failed."""
 
-_SLICE = 1.0
-"""Seconds for which one call blocks at most, and with it the end of the process."""
-
 
 class Connections:
-    """One connection for quick calls, one for C++ code that calls by itself, others for what blocks.
+    """One connection for quick calls, one for C++ code that calls by itself, and as many as wait.
 
     A TCPStore serves one call per connection at a time, and a broken connection stays broken: it is
     replaced with the next call. Other stores have no connections; all calls share one handle.
@@ -49,19 +46,22 @@ class Connections:
         self._timeout: timedelta = store.timeout
         self._address = Endpoint(base.host, base.port) if is_tcp else None
         self._place = f"the TCPStore at {self._address}" if is_tcp else f"the {type(base).__name__}"
+        self.can_wait = store is base and is_tcp
         # A view can be opened once more since torch 2.8.
-        self.can_block = is_tcp and (store is base or hasattr(store, "clone"))
+        self._can_open = self.can_wait or (is_tcp and hasattr(store, "clone"))
         self._opening = threading.Lock()
         self._quick: Store | None = store
         self._native: Store | None = None
-        self._idle: list[Store] = []
+        self._idle: list[Waiter] = []
+        self._busy: set[Waiter] = set()
         self._was_lost = False
 
     def connect(self) -> None:
-        """Open now what would be opened with the first call that blocks, and for `native`."""
+        """Open now what would be opened with the first wait, and for `native`."""
         self.native()
-        if self.can_block and not self._idle:
-            self._idle.append(self._open())
+        if self.can_wait and not self._idle:
+            with contextlib.suppress(ProtocolError):
+                self._idle.append(self._open_waiter())
 
     def native(self) -> Store:
         """Return the handle for code that calls torch's store without us."""
@@ -77,73 +77,70 @@ class Connections:
         """
         with self._opening:
             handle = self._quick = self._quick or self._open()
-        return self._made(handle, call)
-
-    def block(self, seconds: float, call: Callable[[Any, timedelta], T]) -> T:
-        """Make a call that blocks at most as long as it is told, again and again for ``seconds``.
-
-        Raises:
-            DistStoreError: it took longer.
-            StoreConnectionError: as `call`.
-        """
-        deadline = time.monotonic() + seconds
-        try:
-            handle = self._idle.pop()
-        except IndexError:
-            handle = self._open()
-        while self._origin is not None:
-            left = deadline - time.monotonic()
-            moment = timedelta(milliseconds=max(1, ceil(1000 * min(left, _SLICE))))
-            try:
-                result = self._made(handle, lambda store: call(store, moment))  # noqa: B023
-            except DistStoreError:
-                if left <= _SLICE:
-                    self._idle.append(handle)
-                    raise
-            else:
-                self._idle.append(handle)
-                return result
-        raise self._closed()
-
-    def close(self) -> None:
-        """Let go of all connections, and of the server if it is hosted here."""
-        self._origin = self._quick = self._native = None
-        self._idle.clear()
-
-    def _made(self, handle: Store, call: Callable[[Any], T]) -> T:
         patience = self._timeout.total_seconds()
         try:
-            return within(_SLICE + patience, lambda: call(handle))
+            return within(patience, lambda: call(handle))
         except DistStoreError:
             raise
+        except DistNetworkError as error:
+            raise self._lost(error) from error
         except RuntimeError as error:
-            self._forget(handle)
-            if isinstance(error, DistNetworkError):
-                self._probe(error)
-            raise StoreConnectionError(f"The connection to {self._place} was lost: {head(error)}") from error
+            raise StoreConnectionError(f"{self._place} has failed: {head(error)}") from error
         except TimeoutError as error:
-            self._forget(handle)
-            raise StoreConnectionError(
-                f"There was no answer for {patience:g} s from {self._place}: is its host suspended, or "
-                "cut off?"
-            ) from error
+            raise self._lost(error) from error
 
-    def _forget(self, handle: Store) -> None:
-        if self._quick is handle:
-            self._quick = None
-        # They all lead to the server that was lost.
-        self._native = None
+    def wait(self, keys: Sequence[str], seconds: float) -> bool:
+        """Block until all keys exist, at most ``seconds``; ``False`` when the time runs out.
+
+        Raises:
+            StoreConnectionError: as `call`.
+            ProtocolError: this version of torch waits in a way that is not known here.
+        """
+        try:
+            waiter = self._idle.pop()
+        except IndexError:
+            waiter = self._open_waiter()
+        self._busy.add(waiter)
+        try:
+            found = waiter.wait(keys, seconds)
+        except OSError as error:
+            if self._origin is None:
+                raise self._closed() from error
+            raise self._lost(error) from error
+        finally:
+            self._busy.discard(waiter)
+        self._idle.append(waiter)
+        return found
+
+    def close(self) -> None:
+        """Let go of all connections, and of the server if it is hosted here; ends all waits."""
+        self._origin = self._quick = self._native = None
+        self._idle.clear()
+        for waiter in list(self._busy):
+            waiter.close()
+
+    def _lost(self, error: Exception) -> StoreConnectionError:
+        """Forget all connections, since they all lead to the server that was lost, and say why it was."""
+        self._quick = self._native = None
         self._idle.clear()
         self._was_lost = True
+        if isinstance(error, TimeoutError):
+            return StoreConnectionError(
+                f"There was no answer for {self._timeout.total_seconds():g} s from {self._place}: is its "
+                "host suspended, or cut off?"
+            )
+        return self._probe() or StoreConnectionError(
+            f"The connection to {self._place} was lost: {head(error)}"
+        )
 
     def _open(self) -> Store:
         origin = self._origin
         if origin is None:
             raise self._closed()
-        if not self.can_block:
+        if not self._can_open:
             return origin
-        if self._was_lost:
-            self._probe(None)  # torch would not say why, and only after a while
+        if self._was_lost and (trouble := self._probe()):
+            raise trouble  # torch would not say why, and only after a while
         try:
             opened = within(_HANDSHAKE, lambda: self._clone(origin))
         except (DistNetworkError, TimeoutError) as error:
@@ -157,20 +154,33 @@ class Connections:
         # Its own clone method would retry for as long as its timeout.
         return connect(Endpoint(origin.host, origin.port), self._timeout)
 
-    def _probe(self, cause: BaseException | None) -> None:
-        """Raise what is wrong, unless the server accepts connections."""
+    def _open_waiter(self) -> Waiter:
+        if self._origin is None:
+            raise self._closed()
+        assert self._address is not None
         try:
-            assert self._address is not None
+            return Waiter(self._address, self._timeout.total_seconds())
+        except OSError as error:
+            raise self._lost(error) from error
+
+    def _probe(self) -> StoreConnectionError | None:
+        """Say what is wrong, unless the server accepts connections."""
+        if self._address is None:
+            return None
+        try:
             socket.create_connection(self._address, _PROBE).close()
         except ConnectionRefusedError as error:
-            raise StoreLostError(
+            trouble: StoreConnectionError = StoreLostError(
                 f"Nobody listens any more for {self._place}: the process that hosted it has ended, and what "
                 "it held is lost. Runs that must survive their hosts need the backend redis or etcd-v3."
-            ) from (cause or error)
-        except OSError as error:
-            raise StoreConnectionError(f"Connecting to {self._place} has failed: {error}") from (
-                cause or error
             )
+            trouble.__cause__ = error
+        except OSError as error:
+            trouble = StoreConnectionError(f"Connecting to {self._place} has failed: {error}")
+            trouble.__cause__ = error
+        else:
+            return None
+        return trouble
 
     def _closed(self) -> StoreConnectionError:
         return StoreConnectionError(f"This store, {self._place}, was closed.")
