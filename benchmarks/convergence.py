@@ -20,6 +20,7 @@ import time
 import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -41,6 +42,8 @@ class Result:
     seconds: float
     operations_per_node: float | None
     bytes_per_node: float | None
+    failure: str = ""
+    """Why not all got a rank; empty where they did."""
 
 
 @dataclass
@@ -198,26 +201,27 @@ def measure(contender: str, nodes: int) -> Result:
 
             return joining
 
-        starter = threading.Thread(target=in_threads, args=([joiner(join) for join in handlers.join],))
-        starter.start()
-        began = time.perf_counter()
-        gate.set()
-        starter.join()
+        with ThreadPoolExecutor(1) as starter:
+            joined = starter.submit(in_threads, [joiner(join) for join in handlers.join])
+            began = time.perf_counter()
+            gate.set()
+            error = joined.exception()
         seconds = time.perf_counter() - began
         traffic = handlers.traffic
         operations = traffic.operations.total() / nodes if traffic else None
         size = traffic.bytes / nodes if traffic else None
         in_threads(handlers.end)
-    return Result(contender, nodes, seconds, operations, size)
+    return Result(contender, nodes, seconds, operations, size, type(error).__name__ if error else "")
 
 
 def print_table(results: list[Result], reference: str) -> None:
     """Print one line per contender and N, with the ratio to the reference where it ran."""
-    times = {(result.contender, result.nodes): result.seconds for result in results}
+    times = {(result.contender, result.nodes): result.seconds for result in results if not result.failure}
     print(f"{'contender':<12} {'N':>5} {'seconds':>10} {'ops/node':>9} {'bytes/node':>11} {'faster':>9}")
     for result in results:
         peer = times.get((reference, result.nodes))
         ratio = f"{peer / result.seconds:8.1f}x" if peer and result.contender != reference else ""
+        ratio = f"  {result.failure}" if result.failure else ratio
         operations = "" if result.operations_per_node is None else f"{result.operations_per_node:9.1f}"
         size = "" if result.bytes_per_node is None else f"{result.bytes_per_node:11.0f}"
         print(
@@ -235,7 +239,7 @@ def write_plot(results: list[Result], path: str) -> None:
 
     figure, axes = pyplot.subplots(figsize=(7, 4.5))
     for contender in dict.fromkeys(result.contender for result in results):
-        mine = [result for result in results if result.contender == contender]
+        mine = [result for result in results if result.contender == contender and not result.failure]
         axes.plot([each.nodes for each in mine], [each.seconds for each in mine], marker="o", label=contender)
     axes.set(xscale="log", yscale="log", xlabel="nodes", ylabel="seconds until all hold a rank")
     axes.grid(visible=True, which="both", alpha=0.3)
@@ -271,7 +275,8 @@ def main(reference: str = "torch c10d") -> int:
                 continue
             runs = [measure(contender, nodes) for _ in range(1 if slow and nodes > 64 else options.repeat)]
             middle = statistics.median_low(run.seconds for run in runs)
-            results.append(next(run for run in runs if run.seconds == middle))
+            failed = [run for run in runs if run.failure]
+            results.append(failed[0] if failed else next(run for run in runs if run.seconds == middle))
     print_table(results, reference)
     if options.plot:
         write_plot(results, options.plot)
