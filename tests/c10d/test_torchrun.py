@@ -1,10 +1,10 @@
 """Stock torchrun over every backend: agents are killed, come and fail, and the training goes on."""
 
 import re
-import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -12,36 +12,36 @@ import pytest
 
 from tests.c10d import backends
 from tests.c10d.agents import Agent, DidNotHappen, Job
-from tests.c10d.scenarios import end, exhaust, freeze, outlive, start_two, terminate
+from tests.c10d.scenarios import end, exhaust, freeze, lose_host, outlive, start, terminate
 
-Start = Callable[..., Job]
+Create = Callable[..., Job]
 
 
 @pytest.fixture
-def start_job(tmp_path: Path) -> Iterator[Start]:
+def create_job(tmp_path: Path) -> Iterator[Create]:
     """Create a job whose agents meet over a backend of ours; sqlite unless another is named."""
     with ExitStack() as stack:
 
-        def start(nodes: str, backend: Any = backends.sqlite, **conf: object) -> Job:
+        def create(nodes: str, backend: Any = backends.sqlite, **conf: object) -> Job:
             meeting = stack.enter_context(backend(tmp_path))
             job = Job(tmp_path, meeting.name, meeting.endpoint, nodes, **{**meeting.conf, **conf})
             stack.callback(job.close)
             return job
 
-        yield start
+        yield create
 
 
 @pytest.mark.parametrize(
     "backend", [backends.sqlite, backends.c10d, backends.redis, backends.etcd], ids=lambda each: each.__name__
 )
-def test_a_training_outlives_its_agents(start_job: Start, backend: Any) -> None:
+def test_a_training_outlives_its_agents(create_job: Create, backend: Any) -> None:
     """Each change restarts each worker once; survivors keep their order; rank 0 hosts each round anew."""
-    job = start_job("2:4", backend)
+    job = create_job("2:4", backend)
     steps = list(outlive(job))
 
     parts = Counter(start["address"] for step in steps for start in step.starts)
     assert Counter(line["address"] for line in job.journal if line["event"] == "start") == parts
-    for former, latter in zip(steps, steps[1:], strict=False):
+    for former, latter in pairwise(steps):
         addresses = [start["address"] for start in latter.starts]
         stayed = [start["address"] for start in former.starts if start["address"] in addresses]
         assert addresses[: len(stayed)] == stayed, latter.what
@@ -53,47 +53,36 @@ def test_a_training_outlives_its_agents(start_job: Start, backend: Any) -> None:
     assert trained == sorted(set(trained)), "a checkpoint was lost"
 
 
-def test_torch_itself_does_most_of_it(start_job: Start) -> None:
-    """The yardstick: torch's own backend goes as far as the loss of rank 0's agent."""
-    job = start_job("2:4", backends.torch_c10d)
-    story = outlive(job)
-    done = [next(story).what for _ in range(4)]
-    assert done == ["3 agents start", "an agent is killed", "another agent joins", "a worker fails"]
-    job.patience = 15
-    with pytest.raises(DidNotHappen):
-        next(story)
-
-
-def test_an_agent_that_is_cut_off_comes_back(start_job: Start) -> None:
+def test_an_agent_that_is_cut_off_comes_back(create_job: Create) -> None:
     """Its silence calls the others to a new round, though no connection breaks and no worker fails."""
-    job = start_job("1:2")
+    job = create_job("1:2")
     alone, _ = freeze(job)
     assert {start["restart"] for start in alone.starts} == {0}
 
 
-def test_a_failure_is_left_to_the_others(start_job: Start) -> None:
+def test_a_failure_is_left_to_the_others(create_job: Create) -> None:
     """An agent that runs out of restarts leaves the run; the others go on without it."""
-    list(exhaust(start_job("1:2", keep_alive_interval=60)))
+    list(exhaust(create_job("1:2", keep_alive_interval=60)))
 
 
-def test_a_failure_closes_the_run_if_it_is_to(start_job: Start) -> None:
+def test_a_failure_closes_the_run_if_it_is_to(create_job: Create) -> None:
     """With ``close_on_failure`` it ends for all, as under torch's own handler."""
-    job = start_job("1:2", close_on_failure="true")
+    job = create_job("1:2", close_on_failure="true")
     with pytest.raises(DidNotHappen, match=r"127\.0\.0\.2 ended with 1"):
         list(exhaust(job))
     assert "RendezvousClosedError" in errors(job.agents["127.0.0.2"])
 
 
-def test_a_signal_ends_an_agent(start_job: Start) -> None:
+def test_a_signal_ends_an_agent(create_job: Create) -> None:
     """An agent that is told to end tells the others, who do not have to wait for its silence."""
-    job = start_job("1:2", keep_alive_interval=60)
+    job = create_job("1:2", keep_alive_interval=60)
     list(terminate(job))
     assert "SignalException" in errors(job.agents["127.0.0.3"])
 
 
-def test_workers_host_their_store(start_job: Start) -> None:
+def test_workers_host_their_store(create_job: Create) -> None:
     """torch's variable against shared stores is respected; so is a fixed number of nodes."""
-    job = start_job("2")
+    job = create_job("2")
     agents = [job.start(number, TORCH_DISABLE_SHARE_RDZV_TCP_STORE="1") for number in (2, 3)]
     starts = job.wait_for_world(*agents)
     assert {start["agent_store"] for start in starts} == {"False"}
@@ -101,9 +90,9 @@ def test_workers_host_their_store(start_job: Start) -> None:
     end(job, agents)
 
 
-def test_an_agent_that_died_waiting_holds_up_nobody(start_job: Start) -> None:
+def test_an_agent_that_died_waiting_holds_up_nobody(create_job: Create) -> None:
     """It is ranked, as nobody knows yet that it is dead; the round is redone."""
-    job = start_job("3", keep_alive_max_attempt=12)
+    job = create_job("3", keep_alive_max_attempt=12)
     dead = job.start(2)
     job.wait_for_ask(dead)
     dead.kill()
@@ -115,10 +104,10 @@ def test_an_agent_that_died_waiting_holds_up_nobody(start_job: Start) -> None:
     end(job, agents)
 
 
-def test_a_spare_ends_well(start_job: Start) -> None:
+def test_a_spare_ends_well(create_job: Create) -> None:
     """An agent that was never needed ends with status 0 when the run ends."""
-    job = start_job("1:2")
-    agents = start_two(job)
+    job = create_job("1:2")
+    agents = start(job, 2)
     spare = job.start(4)
     job.wait_for_ask(spare)
     assert [line["address"] for line in job.journal if line["event"] == "start"] == ["127.0.0.2", "127.0.0.3"]
@@ -128,18 +117,15 @@ def test_a_spare_ends_well(start_job: Start) -> None:
     assert spare.latest is None
 
 
-def test_the_death_of_the_host_is_told(start_job: Start) -> None:
+def test_the_death_of_the_host_is_told(create_job: Create) -> None:
     """All that the TCPStore held is lost with the agent that hosts it: the others end, and say so."""
-    job = start_job("1:2", backends.hosted_c10d)
-    host, other = start_two(job)
-    began = time.monotonic()
-    host.kill()
-    assert other.wait() == 1
-    assert time.monotonic() - began < 30
+    job = create_job("1:2", backends.hosted_c10d)
+    seconds, told = lose_host(job)
+    assert seconds < 30
     assert re.search(
         r"RendezvousConnectionError: Nobody listens any more for the TCPStore at 127\.0\.0\.2:\d+: the "
         r"process that hosted it has ended.* redis or etcd-v3",
-        errors(other),
+        told,
     )
 
 

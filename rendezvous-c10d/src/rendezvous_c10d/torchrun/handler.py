@@ -5,8 +5,9 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TypeVar
+from typing import cast
 
+import torch
 from torch.distributed import TCPStore
 from torch.distributed.elastic.events import NodeState, construct_and_record_rdzv_event
 from torch.distributed.elastic.rendezvous import (
@@ -18,12 +19,12 @@ from torch.distributed.elastic.rendezvous import (
 )
 
 import rendezvous_core
-from rendezvous_c10d._threads import start
 from rendezvous_c10d._torch_store import TorchStore
 from rendezvous_c10d.torchrun.errors import as_torch_raises
 from rendezvous_c10d.torchrun.gathering import Address, gather
+from rendezvous_c10d.torchrun.waiting import Aside, wait_for
 
-T = TypeVar("T")
+_WORKERS_SHARE_KEYS = torch.__version__ >= (2, 6)
 
 _logger = logging.getLogger("rendezvous_c10d")
 
@@ -71,8 +72,12 @@ class TorchrunHandler(RendezvousHandler):
 
     @property
     def use_agent_store(self) -> bool:
-        """Whether workers connect to a TCPStore of the agent, as torch's own handler decides it."""
-        return os.getenv("TORCH_DISABLE_SHARE_RDZV_TCP_STORE", "0") != "1"
+        """Whether workers connect to a TCPStore of the agent, as torch's own handler decides it.
+
+        Not before torch 2.6, whose workers would look for each other under a prefix that counts the
+        restarts of their own agent: a count that the agents of a round need not share.
+        """
+        return _WORKERS_SHARE_KEYS and os.getenv("TORCH_DISABLE_SHARE_RDZV_TCP_STORE", "0") != "1"
 
     def next_rendezvous(self) -> RendezvousInfo:
         """See base class.
@@ -84,7 +89,7 @@ class TorchrunHandler(RendezvousHandler):
         self._record(name, f"This node attempts to join the next round of the run '{self.get_run_id()}'.")
         try:
             with self._recorded(name):
-                info = _wait_for(self._form, interrupted=self._leave)
+                info = wait_for(self._form, interrupted=self._leave)
         except RendezvousGracefulExitError as error:
             self._not_needed = True
             self._record(name, str(error), NodeState.SUCCEEDED)
@@ -96,12 +101,12 @@ class TorchrunHandler(RendezvousHandler):
     def is_closed(self) -> bool:
         """See base class."""
         with self._recorded("is_closed"):
-            return _wait_for(self._handler.is_closed)
+            return wait_for(self._handler.is_closed)
 
     def set_closed(self) -> None:
         """See base class."""
         with self._recorded("set_closed"):
-            _wait_for(self._handler.set_closed)
+            wait_for(self._handler.set_closed)
 
     def num_nodes_waiting(self) -> int:
         """See base class. Above zero also when a participant was lost, exactly until the next round."""
@@ -120,7 +125,7 @@ class TorchrunHandler(RendezvousHandler):
         told = False
         try:
             with self._recorded("shutdown"):
-                told = _wait_for(self._leave if leaves else self._handler.shutdown)
+                told = wait_for(self._leave if leaves else self._handler.shutdown)
         except RendezvousError as error:
             # Raised here, it would hide why this node has failed.
             _logger.warning("%s", error)
@@ -145,9 +150,8 @@ class TorchrunHandler(RendezvousHandler):
                 self._leave()
                 raise
             if address is not None:
-                return RendezvousInfo(
-                    TorchStore(info.store), info.rank, info.world_size, RendezvousStoreInfo(*address)
-                )
+                store = TorchStore(cast(rendezvous_core.Store, Aside(info.store)))
+                return RendezvousInfo(store, info.rank, info.world_size, RendezvousStoreInfo(*address))
 
     def _host(self, info: rendezvous_core.RendezvousInfo) -> Address:
         own = info.bootstrap_store_info
@@ -183,14 +187,3 @@ class TorchrunHandler(RendezvousHandler):
             hostname=self._local_addr or "",
             rank=rank,
         )
-
-
-def _wait_for(call: Callable[[], T], interrupted: Callable[[], object] | None = None) -> T:
-    """Make ``call``, and wait for it so that signals get through; then have it ``interrupted``."""
-    future = start(call)
-    try:
-        return future.result()
-    except BaseException:
-        if not future.done() and interrupted:
-            start(interrupted)
-        raise

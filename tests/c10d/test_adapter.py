@@ -1,0 +1,182 @@
+"""What torchrun's agent gets to see: torch's errors, torch's events, its signals, and whole rounds."""
+
+import json
+import logging
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from torch.distributed import DistStoreError, Store
+from torch.distributed.elastic import events
+from torch.distributed.elastic import rendezvous as torchs
+
+import rendezvous_core
+from rendezvous_c10d.torchrun import TorchrunHandler, create_handler
+from rendezvous_c10d.torchrun.gathering import Address, gather
+from rendezvous_core.sqlite import SqliteStore
+from tests.c10d import backends
+from tests.c10d.backends import Backend
+
+
+def handler(folder: Path, nodes: int = 1, address: str = "127.0.0.1", **conf: object) -> TorchrunHandler:
+    params = torchs.RendezvousParameters(
+        "sqlite", str(folder / "run.db"), "run", nodes, nodes, address, **{"timeout": 900, **conf}
+    )
+    return create_handler(params)
+
+
+def test_errors_are_torchs_and_say_why(tmp_path: Path) -> None:
+    late = handler(tmp_path, 2, join_timeout="0.2")
+    with pytest.raises(torchs.RendezvousTimeoutError, match=r"127\.0\.0\.1.*1 more") as timeout:
+        late.next_rendezvous()
+    assert isinstance(timeout.value.__cause__, rendezvous_core.RendezvousTimeoutError)
+    late.set_closed()
+    assert late.is_closed()
+    with pytest.raises(torchs.RendezvousClosedError, match="'run' is closed"):
+        late.next_rendezvous()
+    assert late.shutdown()
+
+
+def test_stores_are_torchs_and_rounds_have_addresses_of_their_own(tmp_path: Path) -> None:
+    alone = handler(tmp_path)
+    first, second = alone.next_rendezvous(), alone.next_rendezvous()
+    assert isinstance(first.store, Store)
+    with pytest.raises(DistStoreError, match="/never'"):
+        first.store.wait(["never"], 0.01)
+    assert first.bootstrap_store_info.master_addr == "127.0.0.1"
+    assert first.bootstrap_store_info.master_port != second.bootstrap_store_info.master_port
+    assert alone.shutdown()
+
+
+def test_the_events_of_torch_are_recorded(tmp_path: Path, recorded: list[dict[str, Any]]) -> None:
+    node = handler(tmp_path, address="127.0.0.7")
+    node.next_rendezvous()
+    node.shutdown()
+    with pytest.raises(torchs.RendezvousClosedError):
+        handler(tmp_path).next_rendezvous()
+    told = [(event["name"], event["node_state"], event["rank"]) for event in recorded]
+    ask, shutdown = "handler.py:TorchrunHandler.next_rendezvous", "handler.py:TorchrunHandler.shutdown"
+    assert told == [
+        (ask, "RUNNING", None),
+        (ask, "RUNNING", 0),
+        (shutdown, "SUCCEEDED", None),
+        (ask, "RUNNING", None),
+        (ask, "FAILED", None),
+    ]
+    assert [event["hostname"] for event in recorded[:3]] == ["127.0.0.7"] * 3
+    assert "RendezvousClosedError: " in recorded[-1]["message"]
+
+
+@pytest.fixture
+def recorded(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
+    """Collects what reaches torch's logger of rendezvous events."""
+    found: list[dict[str, Any]] = []
+
+    class Collector(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            found.append(json.loads(record.getMessage()))
+
+    monkeypatch.setattr(events, "get_logging_handler", lambda destination: Collector())
+    monkeypatch.setattr(events, "_events_loggers", {})
+    return found
+
+
+def test_a_round_is_handed_out_to_all_of_its_agents_or_to_none(tmp_path: Path) -> None:
+    """One has called it off when rank 0 finds all of them there: nobody may wait for the one any more."""
+    store = SqliteStore(str(tmp_path / "run.db"), "run")
+    first, second = (rendezvous_core.RendezvousInfo(store, rank, 2, _unused) for rank in (0, 1))
+    assert gather(second, _host, lambda: True, 60) is None
+    assert gather(first, _host, lambda: False, 60) is None
+
+
+def test_all_agents_of_a_round_get_the_address_of_rank_0(tmp_path: Path) -> None:
+    store = SqliteStore(str(tmp_path / "run.db"), "run")
+    infos = [rendezvous_core.RendezvousInfo(store, rank, 3, _unused) for rank in range(3)]
+    got: list[Address | None] = []
+    threads = [
+        threading.Thread(target=lambda info=info: got.append(gather(info, _host, lambda: False, 60)))
+        for info in infos
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert got == [Address("::1", 29500)] * 3
+
+
+def test_an_agent_that_is_no_agent_is_told(tmp_path: Path) -> None:
+    store = SqliteStore(str(tmp_path / "run.db"), "run")
+    first = rendezvous_core.RendezvousInfo(store, 0, 2, _unused)
+    with pytest.raises(rendezvous_core.RendezvousTimeoutError, match=r"not all of its 2 agents.*confirmed/1"):
+        gather(first, _host, lambda: False, 0.1)
+
+
+def _host(info: rendezvous_core.RendezvousInfo) -> Address:
+    return Address("::1", 29500)
+
+
+def _unused() -> rendezvous_core.RendezvousStoreInfo:
+    raise AssertionError("nobody asked for it")
+
+
+# An agent as far as signals go: torch's handler raises its SignalException in the main thread.
+AGENT = """
+import json, signal, sys
+from torch.distributed.elastic.multiprocessing.api import SignalException, _terminate_process_handler
+from torch.distributed.elastic.rendezvous import RendezvousParameters, rendezvous_handler_registry
+
+signal.signal(signal.SIGTERM, _terminate_process_handler)
+backend, endpoint, conf = json.loads(sys.argv[1])
+
+def join():
+    params = RendezvousParameters(
+        backend, endpoint, "run", 1, 2, "127.0.0.1", last_call_timeout=0.1, keep_alive_interval=1, **conf
+    )
+    return rendezvous_handler_registry.create_handler(params).next_rendezvous()
+
+def interrupt(call, *arguments):
+    try:
+        print("waiting", flush=True)
+        call(*arguments)
+    except SignalException as error:
+        print(error.sigval.name, flush=True)
+
+store = join().store
+interrupt(store.wait, ["never"])
+store.set("key", "value")
+interrupt(store.get, "never")
+print(store.get("key").decode(), flush=True)
+interrupt(join)  # as a second node, which has to wait until the first asks again
+"""
+
+
+@contextmanager
+def running(meeting: Backend) -> Iterator["subprocess.Popen[str]"]:
+    described = json.dumps([meeting.name, meeting.endpoint, meeting.conf])
+    agent = subprocess.Popen([sys.executable, "-c", AGENT, described], stdout=subprocess.PIPE, text=True)
+    try:
+        yield agent
+    finally:
+        agent.kill()
+        agent.communicate()
+
+
+@pytest.mark.parametrize(
+    "backend", [backends.sqlite, backends.c10d, backends.redis, backends.etcd], ids=lambda each: each.__name__
+)
+def test_signals_get_through_whatever_the_agent_waits_for(tmp_path: Path, backend: Any) -> None:
+    """The clients of the backends swallow none, and the store can be used as before."""
+    with backend(tmp_path) as meeting, running(meeting) as agent:
+        assert agent.stdout is not None
+        for after in ("", "", "value\n"):
+            assert (agent.stdout.readline() if after else "") == after
+            assert agent.stdout.readline() == "waiting\n"
+            agent.send_signal(signal.SIGTERM)
+            assert agent.stdout.readline() == "SIGTERM\n"
+        assert agent.wait(60) == 0
