@@ -7,7 +7,6 @@ import signal
 import threading
 import time
 import traceback
-import weakref
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -335,13 +334,14 @@ def _is_from_signal_handler(error: BaseException) -> bool:
     return any(frame.f_code in handlers for frame, _ in traceback.walk_tb(error.__traceback__))
 
 
-_running: "weakref.WeakSet[Driver]" = weakref.WeakSet()
+_running: set[Driver] = set()
 
 
 @atexit.register
 def leave_at_exit() -> None:
     """Nodes whose process ends leave their round, so that the others need not wait for a silence."""
-    drivers = [driver for driver in _running if driver._pid == os.getpid()]
+    # A copy, made in one step: threads that end meanwhile leave the set.
+    drivers = [driver for driver in list(_running) if driver._pid == os.getpid()]
     for driver in drivers:
         if driver.node.trouble is None:
             driver.quit("leave")
