@@ -136,11 +136,11 @@ def test_an_ipv6_endpoint(backend: str) -> None:
     except OSError as error:
         pytest.skip(f"there is no IPv6 here: {error}")
     url = f"http://{endpoint}"
-    modern = EtcdServer(arguments=[f"--listen-client-urls={url}", f"--advertise-client-urls={url}"])
-    modern.start(stderr=subprocess.DEVNULL)
+    local = EtcdServer(arguments=[f"--listen-client-urls={url}", f"--advertise-client-urls={url}"])
+    local.start(stderr=subprocess.DEVNULL)
     try:
         handler = get_rendezvous_handler(RendezvousParameters(backend, endpoint, "run", 1, 1, "localhost"))
         assert handler.next_rendezvous().world_size == 1
         handler.shutdown()
     finally:
-        modern.stop()
+        local.stop()

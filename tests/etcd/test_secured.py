@@ -1,13 +1,18 @@
 """Both APIs pass the kit with TLS, certificates of clients, and passwords."""
 
-import sys
 from collections.abc import Callable, Iterator
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import pytest
 
-from rendezvous_core import MembershipBackend, RendezvousParameters, Store
-from rendezvous_core.testing import MembershipSuite, Proxy, StoreSuite
+from rendezvous_core import (
+    MembershipBackend,
+    RendezvousHandler,
+    RendezvousParameters,
+    Store,
+    get_rendezvous_handler,
+)
+from rendezvous_core.testing import HandlerSuite, MembershipSuite, Proxy, StoreSuite
 from rendezvous_etcd import create_backend
 from tests.etcd.servers import SecureServer
 
@@ -35,14 +40,16 @@ class Secured:
             yield proxy
 
     @pytest.fixture
-    def open_run(self, server: SecureServer, link: Proxy) -> Iterator[OpenRun]:
+    def options(self, server: SecureServer) -> dict[str, Any]:
+        users = server.credentials if self.users else {}
+        return {"read_timeout": self.read_timeout, **server.certificates, **users}
+
+    @pytest.fixture
+    def open_run(self, link: Proxy, options: dict[str, Any]) -> Iterator[OpenRun]:
         opened: list[tuple[MembershipBackend, Store]] = []
 
         def open_run(run_id: str) -> tuple[MembershipBackend, Store]:
-            options = {**server.certificates, **(server.credentials if self.users else {})}
-            params = RendezvousParameters(
-                self.backend_name, link.endpoint, run_id, 1, 1, read_timeout=self.read_timeout, **options
-            )
+            params = RendezvousParameters(self.backend_name, link.endpoint, run_id, 1, 1, **options)
             opened.append(create_backend(params))
             return opened[-1]
 
@@ -58,12 +65,27 @@ class Secured:
     def store_factory(self, open_run: OpenRun) -> Callable[[str], Store]:
         return lambda run_id: open_run(run_id)[1]
 
+    @pytest.fixture
+    def handler_factory(self, link: Proxy, options: dict[str, Any]) -> Callable[..., RendezvousHandler]:
+        def create(run_id: str, min_nodes: int, max_nodes: int, **more: Any) -> RendezvousHandler:
+            return get_rendezvous_handler(
+                RendezvousParameters(
+                    self.backend_name, link.endpoint, run_id, min_nodes, max_nodes, **options, **more
+                )
+            )
+
+        return create
+
 
 class TestBackendV3(Secured, MembershipSuite):
     lacks: ClassVar = {"corrupt": "is tested without TLS"}
 
 
 class TestStoreV3(Secured, StoreSuite):
+    pass
+
+
+class TestHandlerV3(Secured, HandlerSuite):
     pass
 
 
@@ -89,16 +111,12 @@ class V2WithPassword(Secured):
     patience = 120.0
 
 
-# Minutes of hashing, with the same outcome by any interpreter.
-once = pytest.mark.skipif(sys.version_info >= (3, 12), reason="runs by the oldest interpreter only")
 ELSEWHERE = {"server": "is tested without passwords", "link": "is tested without passwords"}
 
 
-@once
 class TestBackendV2WithPassword(V2WithPassword, MembershipSuite):
     lacks: ClassVar = {**ELSEWHERE, "corrupt": "is tested without TLS"}
 
 
-@once
 class TestStoreV2WithPassword(V2WithPassword, StoreSuite):
     lacks: ClassVar = ELSEWHERE
