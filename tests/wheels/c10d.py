@@ -1,0 +1,64 @@
+"""Uses an installed rendezvous-c10d that has only core and torch beside it: two torchrun agents meet."""
+
+import importlib.util
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import rendezvous_c10d
+from rendezvous_core._plugins import installed_backends
+
+WORKER = """
+import torch
+import torch.distributed as dist
+
+dist.init_process_group("gloo")
+total = torch.ones(1)
+dist.all_reduce(total)
+print("workers", int(total))
+dist.destroy_process_group()
+"""
+
+
+def torchrun(number: int, *arguments: str) -> "subprocess.Popen[str]":
+    fixed = ["--nnodes=2", "--rdzv-id=run", f"--local-addr=127.0.0.{number}"]
+    return subprocess.Popen(
+        [str(Path(sys.executable).with_name("torchrun")), *fixed, *arguments],
+        env={**os.environ, "GLOO_SOCKET_IFNAME": "lo"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def two_agents_meet(*arguments: str) -> None:
+    agents = [torchrun(number, *arguments) for number in (2, 3)]
+    for agent in agents:
+        printed, errors = agent.communicate(timeout=120)
+        assert (agent.returncode, printed) == (0, "workers 2\n"), errors
+
+
+def nothing_else_is_here() -> None:
+    assert "site-packages" in str(rendezvous_c10d.__file__)
+    assert not [
+        name for name in ("click", "pytest", "redis", "etcd", "numpy") if importlib.util.find_spec(name)
+    ]
+    assert [backend.name for backend in installed_backends()] == ["c10d", "sqlite", "static"]
+    _, errors = torchrun(
+        2, "--rdzv-backend=rendezvous", "--rdzv-conf=use_backend=redis", "x.py"
+    ).communicate()
+    assert "pip install rendezvous-redis" in errors, errors
+
+
+if __name__ == "__main__":
+    nothing_else_is_here()
+    with tempfile.TemporaryDirectory() as folder:
+        worker = Path(folder, "worker.py")
+        worker.write_text(WORKER)
+        two_agents_meet("--rdzv-backend=sqlite", f"--rdzv-endpoint={folder}/run.db", str(worker))
+        with socket.create_server(("", 0)) as free:
+            endpoint = f"--rdzv-endpoint=localhost:{free.getsockname()[1]}"
+        two_agents_meet("--rdzv-backend=rendezvous", "--rdzv-conf=use_backend=c10d", endpoint, str(worker))
