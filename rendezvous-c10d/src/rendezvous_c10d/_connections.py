@@ -19,9 +19,6 @@ T = TypeVar("T")
 _PROBE = 5.0
 """Seconds within which a server must accept a connection."""
 
-_HANDSHAKE = 30.0
-"""Seconds within which it must answer there; name servers may delay it."""
-
 _RETRY = timedelta(seconds=1)
 """For so long torch repeats an attempt to connect that has failed."""
 
@@ -125,10 +122,7 @@ class Connections:
         self._idle.clear()
         self._was_lost = True
         if isinstance(error, TimeoutError):
-            return StoreConnectionError(
-                f"There was no answer for {self._timeout.total_seconds():g} s from {self._place}: is its "
-                "host suspended, or cut off?"
-            )
+            return self._silent()
         return self._probe() or StoreConnectionError(
             f"The connection to {self._place} was lost: {head(error)}"
         )
@@ -142,8 +136,10 @@ class Connections:
         if self._was_lost and (trouble := self._probe()):
             raise trouble  # torch would not say why, and only after a while
         try:
-            opened = within(_HANDSHAKE, lambda: self._clone(origin))
-        except (DistNetworkError, TimeoutError) as error:
+            opened = within(self._timeout.total_seconds(), lambda: self._clone(origin))
+        except TimeoutError as error:
+            raise self._silent() from error
+        except DistNetworkError as error:
             raise StoreConnectionError(f"Connecting to {self._place} has failed: {head(error)}") from error
         self._was_lost = False
         return opened
@@ -181,6 +177,12 @@ class Connections:
         else:
             return None
         return trouble
+
+    def _silent(self) -> StoreConnectionError:
+        return StoreConnectionError(
+            f"There was no answer for {self._timeout.total_seconds():g} s from {self._place}: is its host "
+            "suspended, or cut off?"
+        )
 
     def _closed(self) -> StoreConnectionError:
         return StoreConnectionError(f"This store, {self._place}, was closed.")
