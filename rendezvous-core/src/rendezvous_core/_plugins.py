@@ -134,12 +134,16 @@ def load_plugins() -> None:
 
 
 def emit(event: RendezvousEvent) -> None:
-    """Log ``event`` and tell all observers. Their exceptions are logged and go no further.
+    """Log ``event``, as a warning where something was lost, and tell all observers.
+
+    Their exceptions are logged and go no further.
 
     To be called outside the main thread: an exception that a signal handler raises there must not
     be taken for an observer's.
     """
-    _logger.info("Run %s: %s", event.run_id, event.message, extra={"event": event})
+    is_loss = event.kind == "disconnected" or event.details.get("reason") == "lost"
+    level = logging.WARNING if is_loss else logging.INFO
+    _logger.log(level, "Run %s: %s", event.run_id, event.message, extra={"event": event})
     for plugin in _loaded:
         try:
             plugin.call("rendezvous_event", list, event=event)

@@ -130,10 +130,9 @@ class TorchrunHandler(RendezvousHandler):
             # Raised here, it would hide why this node has failed.
             _logger.warning("%s", error)
         self._server = None
-        what = "left the run '%s' to the others, as it has failed" if leaves else "closed the run '%s'"
-        message = f"This node has {what % self.get_run_id()}."
+        did = "left to the others by this node, which has failed" if leaves else "closed by this node"
+        message = f"The run '{self.get_run_id()}' {'is' if told else 'could not be'} {did}."
         if not told:
-            message += " The others could not be told."
             _logger.warning(message)
         self._record("shutdown", message, NodeState.SUCCEEDED if told else NodeState.FAILED)
         return told
