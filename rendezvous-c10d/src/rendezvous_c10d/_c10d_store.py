@@ -173,6 +173,11 @@ class RoundStore(StoreFacade, dist.PrefixStore):
         self._base = store
         self._port = PrefixStore(prefix, store)
 
+    def set_timeout(self, timeout: Timeout) -> None:
+        """See base class. In C++ code all views of a store have the timeout that was set last."""
+        super().set_timeout(timeout)
+        dist.PrefixStore.set_timeout(self, self._port.timeout)
+
     def view(self, prefix: str) -> "RoundStore":
         """See base class."""
         return RoundStore(f"{self._prefix}/{prefix}", self._base)
