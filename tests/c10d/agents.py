@@ -33,7 +33,11 @@ def until(condition: Callable[[], bool], what: str) -> None:
 
 
 class DidNotHappen(AssertionError):
-    """What must happen did not; the first line says what and why, the others what happened instead."""
+    """What must happen did not; says why, and what happened instead."""
+
+    def __init__(self, what: str, why: str, report: str = "") -> None:
+        super().__init__(f"{what}: {why}\n{report}")
+        self.what, self.why, self.report = what, why, report
 
 
 class Job:
@@ -81,7 +85,7 @@ class Job:
             self._arrived.wait_for(lambda: condition() or ended(), self.patience)
             if not condition():
                 why = "; ".join(ended()) or f"not within {self.patience:g} s"
-                raise DidNotHappen(f"{what}: {why}\n{self.report()}")
+                raise DidNotHappen(what, why, self.report())
 
     def wait_for_world(self, *agents: "Agent", since: float = 0.0) -> list[dict[str, Any]]:
         """Block until the workers of just these agents have begun to train; return their starts by rank.
@@ -104,7 +108,7 @@ class Job:
         """Block until these agents have ended well; return what their workers told at their end, by rank."""
         for agent in agents:
             if status := agent.wait(self.patience):
-                raise DidNotHappen(f"a good end of {agent}: it ended with {status}\n{self.report()}")
+                raise DidNotHappen(f"a good end of {agent}", f"it ended with {status}", self.report())
         addresses = {agent.address for agent in agents}
         ended = [each for each in self.journal if each["event"] == "end" and each["address"] in addresses]
         return sorted(ended, key=lambda each: int(each["rank"]))
@@ -213,7 +217,7 @@ class Agent:
         try:
             status = self.process.wait(patience)
         except subprocess.TimeoutExpired as error:
-            raise DidNotHappen(f"the end of {self}: not within {patience:g} s") from error
+            raise DidNotHappen(f"the end of {self}", f"not within {patience:g} s") from error
         for reader in self._readers:
             reader.join(patience)
         return status

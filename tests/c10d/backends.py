@@ -35,9 +35,7 @@ def c10d(folder: Path) -> Iterator[Backend]:
 @contextmanager
 def hosted_c10d(folder: Path) -> Iterator[Backend]:
     """Hosted by the first agent, as users have it."""
-    with socket.create_server(("", 0)) as free:
-        port = free.getsockname()[1]
-    yield Backend("rendezvous", f"127.0.0.2:{port}", {"use_backend": "c10d"})
+    yield Backend("rendezvous", _of_the_first(), {"use_backend": "c10d"})
 
 
 @contextmanager
@@ -46,6 +44,17 @@ def torch_c10d(folder: Path) -> Iterator[Backend]:
     server = TcpStoreServer()
     yield Backend("c10d", server.endpoint, {"is_host": False})
     server.stop()
+
+
+@contextmanager
+def hosted_torch_c10d(folder: Path) -> Iterator[Backend]:
+    """torch's own, hosted by the first agent."""
+    yield Backend("c10d", _of_the_first(), {})
+
+
+def _of_the_first() -> str:
+    with socket.create_server(("", 0)) as free:
+        return f"127.0.0.2:{free.getsockname()[1]}"
 
 
 @contextmanager

@@ -34,6 +34,17 @@ def outlive(job: Job) -> Iterator[Step]:
     end(job, agents)
 
 
+def run(job: Job) -> Iterator[Step]:
+    """Three agents come and train, and end. For ``2:4`` nodes."""
+    began = time.monotonic()
+    agents = [job.start(number) for number in (2, 3, 4)]
+    yield _step("3 agents start", job, agents, began)
+    job.wait_for_progress()
+    began = time.monotonic()
+    end(job, agents)
+    yield Step("all end with status 0", time.monotonic() - began, [])
+
+
 def undergo(what: str, job: Job) -> Iterator[Step]:
     """One of the `CHANGES` happens to three agents. For ``2:4`` nodes."""
     agents = start(job, 3)
@@ -117,7 +128,7 @@ def lose_host(job: Job) -> tuple[float, str]:
     began = time.monotonic()
     host.kill()
     if other.wait(job.patience) != 1:
-        raise DidNotHappen(f"the end of {other}\n{job.report()}")
+        raise DidNotHappen(f"an error of {other}", f"it ended with {other.process.returncode}", job.report())
     return time.monotonic() - began, "\n".join(other.errors)
 
 
@@ -151,5 +162,8 @@ def _listens(endpoint: str) -> bool:
 
 
 def _step(what: str, job: Job, agents: list[Agent], began: float) -> Step:
-    starts = job.wait_for_world(*agents, since=began)
+    try:
+        starts = job.wait_for_world(*agents, since=began)
+    except DidNotHappen as error:
+        raise DidNotHappen(what, error.why, error.report) from error
     return Step(what, max(start["arrived"] for start in starts) - began, starts)
