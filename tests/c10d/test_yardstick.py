@@ -2,6 +2,7 @@
 
 import importlib
 import socket
+import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -292,8 +293,11 @@ def test_a_newcomer_is_told_of(open_handler: Callable[..., Any]) -> None:
     handler = open_handler(1, 2)
     start(handler.next_rendezvous).result(PATIENCE)
     joining = start(open_handler(1, 2).next_rendezvous)
+    deadline = time.monotonic() + PATIENCE
     while handler.num_nodes_waiting() == 0:
+        assert time.monotonic() < deadline
         assert not joining.done()
+        time.sleep(0.01)
     assert handler.num_nodes_waiting() == 1
 
 

@@ -1,0 +1,99 @@
+"""Waiting for keys in torch's own protocol."""
+
+import logging
+import socket
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from torch.distributed import TCPStore
+
+from rendezvous_c10d import _waiter
+from rendezvous_c10d._c10d_store import C10dStore
+from rendezvous_c10d._waiter import ProtocolError, Waiter
+from rendezvous_core import RendezvousConnectionError, RendezvousTimeoutError
+from rendezvous_core._endpoint import Endpoint
+from rendezvous_core.testing.suites.threads import is_blocked, start
+
+PATIENCE = 60.0
+
+
+@pytest.fixture(params=[True, False], ids=["libuv", "legacy"])
+def store(request: pytest.FixtureRequest) -> TCPStore:
+    """A store of each of the two servers that torch has."""
+    return TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False, use_libuv=request.param)
+
+
+@pytest.fixture
+def waiter(store: TCPStore) -> Iterator[Waiter]:
+    waiter = Waiter(Endpoint(store.host, store.port), PATIENCE)
+    yield waiter
+    waiter.close()
+
+
+def test_keys_that_exist(store: TCPStore, waiter: Waiter) -> None:
+    store.set("one", "1")
+    store.set("größer/als eins", "2")
+    assert waiter.wait(["one", "größer/als eins"], PATIENCE)
+
+
+def test_the_time_runs_out_and_the_connection_goes_on(store: TCPStore, waiter: Waiter) -> None:
+    store.set("one", "1")
+    assert not waiter.wait(["one", "two"], 0.02)
+    assert not waiter.wait(["two"], 0)
+    store.set("two", "2")
+    assert waiter.wait(["one", "two"], PATIENCE)
+
+
+def test_a_key_that_comes_in_the_last_moment(store: TCPStore, waiter: Waiter) -> None:
+    """The answer and the cancellation may cross each other; the next wait must not take either for its own."""
+    crossed = set()
+    with ThreadPoolExecutor() as pool:
+        for number in range(200):
+            key, seconds = f"key{number}", 0.0002 * (number % 10)
+            writing = pool.submit(store.set, key, "value")
+            crossed.add(waiter.wait([key], seconds))
+            writing.result(PATIENCE)
+            assert not waiter.wait([f"missing{number}"], 0)
+            assert waiter.wait([key], PATIENCE)
+    assert True in crossed
+
+
+def test_closing_ends_the_wait(waiter: Waiter) -> None:
+    waiting = start(waiter.wait, ["key"], PATIENCE)
+    assert is_blocked(waiting, 0.1)
+    waiter.close()
+    assert isinstance(waiting.exception(PATIENCE), OSError)
+
+
+def test_closing_the_store_ends_its_waits(store: TCPStore) -> None:
+    ours = C10dStore(store)
+    waiting = start(ours.wait, ["key"], PATIENCE)
+    assert is_blocked(waiting, 0.1)
+    ours.close()
+    error = waiting.exception(PATIENCE)
+    assert isinstance(error, RendezvousConnectionError)
+    assert "was closed" in str(error)
+
+
+def test_a_server_that_says_nothing() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent, pytest.raises(TimeoutError):
+        Waiter(Endpoint(*silent.getsockname()), 0.05)
+
+
+def test_another_protocol(
+    store: TCPStore, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Should torch change its protocol, waits are made of looks."""
+    monkeypatch.setattr(_waiter, "_PING", b"\xee")
+    with pytest.raises(ProtocolError):
+        Waiter(Endpoint(store.host, store.port), 0.3)
+    ours = C10dStore(store, 0.3)
+    waiting = start(ours.wait, ["key"], PATIENCE)
+    assert is_blocked(waiting, 0.1)
+    ours.set("key", "value")
+    waiting.result(PATIENCE)
+    with pytest.raises(RendezvousTimeoutError):
+        ours.wait(["missing"], 0.05)
+    assert "instead of waiting" in caplog.text
+    assert caplog.records[0].levelno == logging.WARNING
