@@ -46,7 +46,7 @@ def test_the_time_runs_out_and_the_connection_goes_on(store: TCPStore, waiter: W
 
 
 def test_a_key_that_comes_in_the_last_moment(store: TCPStore, waiter: Waiter) -> None:
-    """The answer and the cancellation may cross each other; the next wait must not take either for its own."""
+    """The answer and the cancellation may cross; the next wait must take neither for its own."""
     crossed = set()
     with ThreadPoolExecutor() as pool:
         for number in range(200):

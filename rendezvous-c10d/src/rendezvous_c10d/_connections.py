@@ -79,11 +79,7 @@ class Connections:
             return within(patience, lambda: call(handle))
         except DistStoreError:
             raise
-        except DistNetworkError as error:
-            raise self._lost(error) from error
-        except RuntimeError as error:
-            raise StoreConnectionError(f"{self._place} has failed: {head(error)}") from error
-        except TimeoutError as error:
+        except (RuntimeError, TimeoutError) as error:
             raise self._lost(error) from error
 
     def wait(self, keys: Sequence[str], seconds: float) -> bool:
@@ -123,9 +119,7 @@ class Connections:
         self._was_lost = True
         if isinstance(error, TimeoutError):
             return self._silent()
-        return self._probe() or StoreConnectionError(
-            f"The connection to {self._place} was lost: {head(error)}"
-        )
+        return self._probe() or StoreConnectionError(f"A call to {self._place} has failed: {head(error)}")
 
     def _open(self) -> Store:
         origin = self._origin
@@ -148,7 +142,7 @@ class Connections:
         if not isinstance(origin, TCPStore):
             return origin.clone()
         # Its own clone method would retry for as long as its timeout.
-        return connect(Endpoint(origin.host, origin.port), self._timeout)
+        return open_client(Endpoint(origin.host, origin.port), self._timeout)
 
     def _open_waiter(self) -> Waiter:
         if self._origin is None:
@@ -188,7 +182,7 @@ class Connections:
         return StoreConnectionError(f"This store, {self._place}, was closed.")
 
 
-def connect(endpoint: Endpoint, timeout: timedelta) -> TCPStore:
+def open_client(endpoint: Endpoint, timeout: timedelta) -> TCPStore:
     """Connect to a TCPStore. Blocks for ever where something listens that does not answer."""
     store = TCPStore(*endpoint, is_master=False, wait_for_workers=False, timeout=_RETRY)
     store.set_timeout(timeout)

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from torch.distributed import DistNetworkError, TCPStore
 
-from rendezvous_c10d._connections import connect, head
+from rendezvous_c10d._connections import head, open_client
 from rendezvous_c10d._locality import Verdict, locate
 from rendezvous_c10d._threads import within
 from rendezvous_core import RendezvousConnectionError
@@ -119,7 +119,7 @@ class _Search:
         """
         patience = max(1.0, self._deadline - time.monotonic())
         try:
-            return within(patience, lambda: connect(self._endpoint, self._timeout))
+            return within(patience, lambda: open_client(self._endpoint, self._timeout))
         except TimeoutError as error:
             raise self._no_store(f"it did not answer within {patience:.3g} s") from error
         except DistNetworkError as error:
