@@ -35,15 +35,15 @@ def pythons(name: str) -> list[str]:
 
 def from_folders(*names: str) -> list[str]:
     """What pip needs to install distributions with all extras, siblings they ask for, and test tools."""
-    needed = list(names)
+    tools = [tool for name in names for tool in PYPROJECTS[name].get("dependency-groups", {}).get("test", [])]
+    needed = list(dict.fromkeys([*names, *(tool for tool in tools if tool in PROJECTS)]))
     for name in needed:
         extras = PROJECTS[name].get("optional-dependencies", {})
         required = [*PROJECTS[name]["dependencies"], *(item for extra in extras.values() for item in extra)]
         siblings = {match[0] for item in required if (match := re.match(r"rendezvous-\w+", item))}
         needed += sorted(sibling for sibling in siblings & PROJECTS.keys() if sibling not in needed)
-    tools = [tool for name in names for tool in PYPROJECTS[name].get("dependency-groups", {}).get("test", [])]
     chosen = {name: ",".join(PROJECTS[name].get("optional-dependencies", {})) for name in needed}
-    return tools + [
+    return [tool for tool in tools if tool not in PROJECTS] + [
         argument
         for name, extras in chosen.items()
         for argument in ("-e", f"./{name}[{extras}]" if extras else f"./{name}")
