@@ -24,7 +24,14 @@ _EXIT_PATIENCE = 2.0
 def start(call: Callable[[], T]) -> Future[T]:
     """Make ``call`` on a daemon thread of its own."""
     future: Future[T] = Future()
-    threading.Thread(target=_fulfil, args=(future, call), name="rendezvous-call", daemon=True).start()
+
+    def run() -> None:
+        try:
+            future.set_result(call())
+        except BaseException as error:
+            future.set_exception(error)
+
+    threading.Thread(target=run, name="rendezvous-call", daemon=True).start()
     return future
 
 
@@ -54,17 +61,19 @@ class _Worker:
 
     def _run(self) -> None:
         while True:
-            _fulfil(*self.calls.get())
+            self._make_one()
             _idle.append(self)
 
-
-def _fulfil(future: Future[T], call: Callable[[], T]) -> None:
-    try:
-        result = call()
-    except BaseException as error:
-        future.set_exception(error)
-    else:
-        future.set_result(result)
+    def _make_one(self) -> None:
+        future, call = self.calls.get()
+        try:
+            result = call()
+        except BaseException as error:
+            future.set_exception(error)
+        else:
+            # A caller that goes on to close its store must not find it held here.
+            del call
+            future.set_result(result)
 
 
 _lock = threading.Lock()
