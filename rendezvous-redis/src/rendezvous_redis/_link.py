@@ -1,5 +1,7 @@
 """One connection to one server."""
 
+import socket
+import time
 from collections.abc import Sequence
 from contextlib import suppress
 from importlib.util import find_spec
@@ -11,6 +13,7 @@ from redis.exceptions import ConnectionError, NoScriptError, ResponseError, Time
 from redis.retry import Retry
 
 from rendezvous_core import Endpoint
+from rendezvous_redis._listener import listener
 from rendezvous_redis._scripts import Script
 from rendezvous_redis._target import Credentials, Target
 from rendezvous_redis._tls import TlsConnection
@@ -57,6 +60,7 @@ class Link:
         self._known: set[str] = set()
         self._connection = kind(**arguments)
         self._connection.connect()
+        self._socket: socket.socket = self._connection._sock
         # By itself redis-py would connect again, unasked and to whoever answers now.
         self._connection.connect = self._connection.connect_check_health = _refuse
 
@@ -93,10 +97,16 @@ class Link:
 
     def read_late(self, timeout: float) -> Any:
         """Return a reply that the server may hold back for ``timeout`` seconds."""
-        if not self.has_reply(timeout + self.timeout):
-            self.close()
-            raise TimeoutError(f"no reply within {timeout + self.timeout:.3g} s")
-        return self.read()
+        if self.has_reply(0):
+            return self.read()
+        limit = timeout + self.timeout
+        deadline = time.monotonic() + limit
+        while (left := deadline - time.monotonic()) > 0:
+            with listener.wait(self._socket, left):
+                if self.has_reply(0):
+                    return self.read()
+        self.close()
+        raise TimeoutError(f"no reply within {limit:.3g} s")
 
     def has_reply(self, timeout: float) -> bool:
         """Wait for a reply to arrive; raises where the server has closed the connection."""
@@ -104,7 +114,7 @@ class Link:
 
     def close(self) -> None:
         """Close the connection; ends a read under way in another thread, which then raises anything."""
-        self._connection.disconnect()
+        listener.close(self._socket, self._connection.disconnect)
 
 
 def _refuse(*_: object, **__: object) -> NoReturn:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 _TURNS = 16
-_PATIENCE = 2.0
+PATIENCE = 2.0
 """Seconds after which a thread talks out of turn: others may be held up by a silent server."""
 
 _turns = threading.Semaphore(_TURNS)
@@ -16,16 +16,25 @@ _turns = threading.Semaphore(_TURNS)
 def turn() -> Iterator[None]:
     """Let few threads at a time do what is within.
 
-    One write wakes all nodes of a process. Where those are hundreds, and each of their threads fights
-    for the interpreter's lock around every system call, the fight takes longer than the work.
+    Where hundreds of nodes share a process, and each of their threads fights for the interpreter's lock
+    around every system call, the fight takes longer than the work.
     """
-    turns = _turns
-    granted = turns.acquire(timeout=_PATIENCE)
+    granted = take_turn(PATIENCE)
     try:
         yield
     finally:
         if granted:
-            turns.release()
+            end_turn()
+
+
+def take_turn(timeout: float) -> bool:
+    """Wait for a turn at most ``timeout`` seconds; whether there is one, to be ended."""
+    return _turns.acquire(timeout=max(0.0, timeout))
+
+
+def end_turn() -> None:
+    """Give the turn to the next one."""
+    _turns.release()
 
 
 def _renew() -> None:
