@@ -7,7 +7,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 
@@ -22,6 +22,8 @@ from rendezvous_core import (
 )
 from rendezvous_core.testing.suites.threads import is_blocked, start
 from tests.c10d.node import node
+
+T = TypeVar("T")
 
 PATIENCE = 60.0
 QUICK = 15.0
@@ -56,15 +58,13 @@ def suspended(pid: int) -> Iterator[None]:
         os.kill(pid, signal.SIGCONT)
 
 
-def eventually(call: Callable[[], object]) -> None:
+def eventually(call: Callable[[], T]) -> T:
     deadline = time.monotonic() + PATIENCE
     while True:
         try:
-            call()
+            return call()
         except RendezvousConnectionError:
             assert time.monotonic() < deadline
-        else:
-            return
 
 
 def until_all_have_beaten(backend: MembershipBackend, times: int) -> None:
@@ -127,12 +127,11 @@ def test_a_suspended_host_holds_up_nobody_for_ever(endpoint: str, run_id: str) -
                     store.compare_set("key", "value", "other")
                 with pytest.raises(RendezvousConnectionError, match=r"no answer for 1 s.*suspended"):
                     backend.get_state()
-                in_daemon = start(store.check, ["key"])
-                assert isinstance(in_daemon.exception(QUICK), RendezvousConnectionError)
+                for call in (waiting, start(store.check, ["key"]), start(store.wait, ["later"], PATIENCE)):
+                    assert isinstance(call.exception(QUICK), RendezvousConnectionError)
             eventually(lambda: store.set("later", "now"))
+            assert eventually(lambda: store.get("later")) == b"now"
             eventually(lambda: backend.set_state(b"state"))
-            error = waiting.exception(PATIENCE)
-            assert error is None or isinstance(error, RendezvousConnectionError)
 
 
 def test_the_end_of_a_process(endpoint: str, run_id: str) -> None:

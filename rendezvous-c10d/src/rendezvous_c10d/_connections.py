@@ -3,6 +3,7 @@
 import contextlib
 import socket
 import threading
+import time
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import Any, TypeVar
@@ -89,13 +90,18 @@ class Connections:
             StoreConnectionError: as `call`.
             ProtocolError: this version of torch waits in a way that is not known here.
         """
+        deadline = time.monotonic() + seconds
         try:
             waiter = self._idle.pop()
         except IndexError:
             waiter = self._open_waiter()
         self._busy.add(waiter)
         try:
-            found = waiter.wait(keys, seconds)
+            # Between two slices the server shows that it is still there.
+            while not (found := waiter.wait(keys, min(seconds, self._timeout.total_seconds()))):
+                seconds = deadline - time.monotonic()
+                if seconds <= 0:
+                    break
         except OSError as error:
             if self._origin is None:
                 raise self._closed() from error
