@@ -17,6 +17,7 @@ import time
 import uuid
 from collections.abc import Callable
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 from c10d_convergence import tcp_store
@@ -88,7 +89,7 @@ def until_all_know(handlers: list[Any], act: Callable[[], object], limit: float)
             time.sleep(0.001)
         learned.append(time.perf_counter() - began)
 
-    in_threads([lambda handler=handler: look(handler) for handler in handlers])
+    in_threads([partial(look, handler) for handler in handlers])
     return max(learned) if len(learned) == len(handlers) else None
 
 
