@@ -127,7 +127,8 @@ def test_a_suspended_host_holds_up_nobody_for_ever(endpoint: str, run_id: str) -
                     store.compare_set("key", "value", "other")
                 with pytest.raises(RendezvousConnectionError, match=r"no answer for 1 s.*suspended"):
                     backend.get_state()
-                for call in (waiting, start(store.check, ["key"]), start(store.wait, ["later"], PATIENCE)):
+                calls = [start(store.check, ["key"]), start(store.wait, ["later"], PATIENCE), waiting]
+                for call in (*calls, start(store.list_keys)):
                     assert isinstance(call.exception(QUICK), RendezvousConnectionError)
             eventually(lambda: store.set("later", "now"))
             assert eventually(lambda: store.get("later")) == b"now"
