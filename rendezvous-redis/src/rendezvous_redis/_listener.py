@@ -46,11 +46,12 @@ class Listener:
             if not self._is_running:
                 self._is_running = True
                 threading.Thread(target=self._run, name="rendezvous-redis-listener", daemon=True).start()
-        if not waiter.gate.acquire(timeout=timeout) and not self._forget(descriptor, waiter):
-            waiter.gate.acquire()
         try:
+            if not waiter.gate.acquire(timeout=timeout) and not self._forget(descriptor, waiter):
+                waiter.gate.acquire()
             yield
         finally:
+            self._forget(descriptor, waiter)
             if waiter.has_turn:
                 end_turn()
 
