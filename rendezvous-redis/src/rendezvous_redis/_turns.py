@@ -5,11 +5,11 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-_TURNS = 16
+TURNS = 16
 PATIENCE = 2.0
 """Seconds after which a thread talks out of turn: others may be held up by a silent server."""
 
-_turns = threading.Semaphore(_TURNS)
+_turns = threading.Semaphore(TURNS)
 
 
 @contextmanager
@@ -39,7 +39,7 @@ def end_turn() -> None:
 
 def _renew() -> None:
     global _turns
-    _turns = threading.Semaphore(_TURNS)
+    _turns = threading.Semaphore(TURNS)
 
 
 os.register_at_fork(after_in_child=_renew)
