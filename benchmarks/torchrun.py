@@ -84,7 +84,7 @@ def scenarios(contender: str) -> Iterator[tuple[Meeting, str, Scenario]]:
     for scenario in (freeze, exhaust, terminate, stand_by):
         yield meeting, "1:2", scenario
     if contender in HOSTED:
-        yield HOSTED[contender], "1:2", die_hosting
+        yield HOSTED[contender], "2", die_hosting
 
 
 def measure(contender: str) -> dict[str, str]:

@@ -116,7 +116,7 @@ def terminate(job: Job) -> Iterator[Step]:
 
 
 def lose_host(job: Job) -> tuple[float, str]:
-    """The agent that hosts the TCPStore is killed. For ``1:2`` nodes, the endpoint at the first.
+    """The agent that hosts the TCPStore is killed. For two nodes, the endpoint at the first.
 
     Returns the seconds until the other ends, as it must, and its errors.
     """
