@@ -3,6 +3,7 @@
 import json
 import logging
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -52,6 +53,21 @@ def test_stores_are_torchs_and_rounds_have_addresses_of_their_own(tmp_path: Path
     assert first.bootstrap_store_info.master_addr == "127.0.0.1"
     assert first.bootstrap_store_info.master_port != second.bootstrap_store_info.master_port
     assert alone.shutdown()
+
+
+@pytest.mark.parametrize("torch_shares", [True, False], ids=["torch 2.6", "torch 2.5"])
+def test_agents_host_the_store_of_workers_that_can_share_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, torch_shares: bool
+) -> None:
+    """Workers of torch 2.5 look under a count of restarts that differs from agent to agent."""
+    monkeypatch.setattr("rendezvous_c10d.torchrun.handler._WORKERS_SHARE_KEYS", torch_shares)
+    alone = handler(tmp_path)
+    bootstrap = alone.next_rendezvous().bootstrap_store_info
+    assert alone.use_agent_store is torch_shares
+    with socket.socket() as client:
+        refused = client.connect_ex((bootstrap.master_addr, bootstrap.master_port))
+    assert bool(refused) is not torch_shares
+    alone.shutdown()
 
 
 def test_the_events_of_torch_are_recorded(tmp_path: Path, recorded: list[dict[str, Any]]) -> None:
