@@ -381,7 +381,7 @@ def test_tokens_are_renewed(tmp_path: Path, run_id: str) -> None:
     secure.start()
     try:
         secure.enable_auth()
-        options = {**secure.certificates, **secure.credentials}
+        options = {**secure.certificates, **secure.credentials, "read_timeout": 20}
         with run_of("etcd-v3", secure.server.get_endpoint(), run_id, **options) as (run, store):
             reading = start(store.get, "key")
             _, token = written(run.set_state(b"first"))

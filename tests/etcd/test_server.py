@@ -78,7 +78,7 @@ def test_one_that_crashed_can_be_started_again(tmp_path: Path, monkeypatch: pyte
     server.start(stderr=subprocess.DEVNULL)
     endpoint, pid = server.get_endpoint(), server.pid
     os.kill(pid, signal.SIGKILL)
-    until(lambda: not exists(pid))
+    os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
     server.start(stderr=subprocess.DEVNULL)
     assert (server.get_endpoint(), exists(server.pid)) == (endpoint, True)
     assert len(list(tmp_path.glob("rendezvous-etcd-*"))) == 1
