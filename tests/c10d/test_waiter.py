@@ -12,7 +12,7 @@ from rendezvous_c10d import _waiter
 from rendezvous_c10d._c10d_store import C10dStore
 from rendezvous_c10d._waiter import ProtocolError, Waiter
 from rendezvous_core import RendezvousConnectionError, RendezvousTimeoutError
-from rendezvous_core._endpoint import Endpoint
+from rendezvous_core.endpoint import Endpoint
 from rendezvous_core.testing.suites.threads import is_blocked, start
 
 PATIENCE = 60.0

@@ -9,7 +9,7 @@ import tempfile
 from pathlib import Path
 
 import rendezvous_c10d
-from rendezvous_core._plugins import installed_backends
+from rendezvous_core import installed_backends
 
 WORKER = """
 import torch

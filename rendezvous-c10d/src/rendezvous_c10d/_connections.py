@@ -13,7 +13,7 @@ from torch.distributed import DistNetworkError, DistStoreError, PrefixStore, Sto
 from rendezvous_c10d._errors import StoreConnectionError, StoreLostError
 from rendezvous_c10d._threads import within
 from rendezvous_c10d._waiter import ProtocolError, Waiter
-from rendezvous_core._endpoint import Endpoint
+from rendezvous_core.endpoint import Endpoint
 
 T = TypeVar("T")
 

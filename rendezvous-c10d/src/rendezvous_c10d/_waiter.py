@@ -7,7 +7,7 @@ from contextlib import suppress
 from secrets import token_bytes
 from struct import pack
 
-from rendezvous_core._endpoint import Endpoint
+from rendezvous_core.endpoint import Endpoint
 
 _VALIDATE = b"\0" + pack("=I", 0x3C85F7CE)
 _PING = b"\x0d"

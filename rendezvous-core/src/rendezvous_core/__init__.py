@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from rendezvous_core._backend import Members, MembershipBackend, RendezvousBackend, Token
-    from rendezvous_core._endpoint import Endpoint, parse_endpoint, parse_endpoints
     from rendezvous_core._environment import store_from_env
     from rendezvous_core._errors import (
         RendezvousBackendLostError,
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
     from rendezvous_core._handler import RendezvousHandler, RendezvousInfo, RendezvousStoreInfo
     from rendezvous_core._hookspecs import RankCandidate, RendezvousEvent, hookimpl
     from rendezvous_core._params import RendezvousParameters
-    from rendezvous_core._plugins import RendezvousPluginError
+    from rendezvous_core._plugins import RendezvousPluginError, installed_backends
     from rendezvous_core._prefix_store import PrefixStore
     from rendezvous_core._registry import (
         RendezvousHandlerCreator,
@@ -32,17 +31,18 @@ if TYPE_CHECKING:
         rendezvous_handler_registry,
     )
     from rendezvous_core._settings import RendezvousSettings, RendezvousTimeout
-    from rendezvous_core._store import QueueEmptyError, Store
     from rendezvous_core._store_backend import StoreBackend
     from rendezvous_core.dynamic.handler import DynamicRendezvousHandler, create_handler
+    from rendezvous_core.endpoint import Endpoint, parse_endpoint, parse_endpoints
+    from rendezvous_core.store import QueueEmptyError, Store
 
 _HOMES = {
     "DynamicRendezvousHandler": "dynamic.handler",
-    "Endpoint": "_endpoint",
+    "Endpoint": "endpoint",
     "Members": "_backend",
     "MembershipBackend": "_backend",
     "PrefixStore": "_prefix_store",
-    "QueueEmptyError": "_store",
+    "QueueEmptyError": "store",
     "RankCandidate": "_hookspecs",
     "RendezvousBackend": "_backend",
     "RendezvousBackendLostError": "_errors",
@@ -62,15 +62,16 @@ _HOMES = {
     "RendezvousStoreInfo": "_handler",
     "RendezvousTimeout": "_settings",
     "RendezvousTimeoutError": "_errors",
-    "Store": "_store",
+    "Store": "store",
     "StoreBackend": "_store_backend",
     "Token": "_backend",
     "UnknownBackendError": "_registry",
     "create_handler": "dynamic.handler",
     "get_rendezvous_handler": "_registry",
     "hookimpl": "_hookspecs",
-    "parse_endpoint": "_endpoint",
-    "parse_endpoints": "_endpoint",
+    "installed_backends": "_plugins",
+    "parse_endpoint": "endpoint",
+    "parse_endpoints": "endpoint",
     "rendezvous_handler_registry": "_registry",
     "store_from_env": "_environment",
 }
@@ -108,6 +109,7 @@ __all__ = [
     "create_handler",
     "get_rendezvous_handler",
     "hookimpl",
+    "installed_backends",
     "parse_endpoint",
     "parse_endpoints",
     "rendezvous_handler_registry",

@@ -17,7 +17,7 @@ import pluggy
 from rendezvous_core._backend import RendezvousBackend
 from rendezvous_core._handler import RendezvousHandler
 from rendezvous_core._params import RendezvousParameters
-from rendezvous_core._store import Store
+from rendezvous_core.store import Store
 
 PROJECT = "rendezvous"
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from rendezvous_core._store import Store, Timeout, Value, peek
+from rendezvous_core.store import Store, Timeout, Value, peek
 
 
 class PrefixStore(Store):

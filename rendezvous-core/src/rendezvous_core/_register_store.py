@@ -5,7 +5,7 @@ from typing import TypeVar
 
 from rendezvous_core._register import Contents
 from rendezvous_core._register_backend import RegisterBackend
-from rendezvous_core._store import (
+from rendezvous_core.store import (
     DEFAULT_TIMEOUT,
     Store,
     Timeout,

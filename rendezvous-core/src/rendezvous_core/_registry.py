@@ -13,7 +13,7 @@ from rendezvous_core._plugins import (
     load_backend,
     load_plugins,
 )
-from rendezvous_core._store import Store
+from rendezvous_core.store import Store
 
 RendezvousHandlerCreator = Callable[[RendezvousParameters], RendezvousHandler]
 

@@ -11,7 +11,7 @@ from urllib.parse import quote, unquote
 from rendezvous_core._backend import Members, MembershipBackend, Token
 from rendezvous_core._errors import RendezvousConnectionError, RendezvousStateError, RendezvousTimeoutError
 from rendezvous_core._prefix_store import PrefixStore
-from rendezvous_core._store import Store, peek
+from rendezvous_core.store import Store, peek
 
 _STATE = "state"
 _INDEX = "index"

@@ -5,8 +5,7 @@ from typing import Any
 
 from rendezvous_c10d.torchrun.errors import as_torch_raises
 from rendezvous_c10d.torchrun.handler import TorchrunHandler
-from rendezvous_core import RendezvousParameters, get_rendezvous_handler
-from rendezvous_core._plugins import installed_backends
+from rendezvous_core import RendezvousParameters, get_rendezvous_handler, installed_backends
 
 _ANY = "rendezvous"
 """The name in torchrun behind which every backend can be reached."""

@@ -13,10 +13,10 @@ from rendezvous_core._errors import RendezvousError
 from rendezvous_core._handler import RendezvousInfo
 from rendezvous_core._params import RendezvousParameters
 from rendezvous_core._registry import create_backend, create_store, get_rendezvous_handler
-from rendezvous_core._store import Store
 from rendezvous_core.dynamic.handler import DynamicRendezvousHandler
 from rendezvous_core.protocol.codec import encode_state
 from rendezvous_core.protocol.records import Settings, State
+from rendezvous_core.store import Store
 
 _TIMES = 20
 _PATIENCE = 5.0

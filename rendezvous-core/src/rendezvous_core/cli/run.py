@@ -7,7 +7,6 @@ import shutil
 
 import click
 
-from rendezvous_core._endpoint import redact
 from rendezvous_core._environment import run_environment
 from rendezvous_core._registry import create_backend, get_rendezvous_handler
 from rendezvous_core.cli.agent import Agent, Job
@@ -16,6 +15,7 @@ from rendezvous_core.cli.options import NodeRange, Target, backend_options, outp
 from rendezvous_core.cli.output import Output, create_output
 from rendezvous_core.cli.spawn import Nodes
 from rendezvous_core.dynamic.handler import DynamicRendezvousHandler
+from rendezvous_core.endpoint import redact
 
 _LAST_CALL = "2"
 """Seconds, where the whole group is on this machine and nobody comes late."""

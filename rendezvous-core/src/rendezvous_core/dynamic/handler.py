@@ -21,13 +21,13 @@ from rendezvous_core._params import RendezvousParameters
 from rendezvous_core._plugins import assign_ranks, load_plugins
 from rendezvous_core._register_backend import RegisterBackend
 from rendezvous_core._settings import RendezvousSettings, RendezvousTimeout
-from rendezvous_core._store import Store
 from rendezvous_core.dynamic.driver import Driver
 from rendezvous_core.dynamic.reporting import Reporter, describe_asks
 from rendezvous_core.protocol.node import Joined, Node
 from rendezvous_core.protocol.operations import Timing
 from rendezvous_core.protocol.ranks import keep_ranks
 from rendezvous_core.protocol.records import Member, Settings
+from rendezvous_core.store import Store
 
 
 class DynamicRendezvousHandler(RendezvousHandler):

@@ -5,7 +5,9 @@ import time
 from collections.abc import Sequence
 
 from rendezvous_core._errors import RendezvousTimeoutError
-from rendezvous_core._store import (
+from rendezvous_core.sqlite.database import open_database
+from rendezvous_core.sqlite.watch import Row, Topic
+from rendezvous_core.store import (
     DEFAULT_TIMEOUT,
     QueueEmptyError,
     Store,
@@ -16,8 +18,6 @@ from rendezvous_core._store import (
     integer,
     keys_timeout,
 )
-from rendezvous_core.sqlite.database import open_database
-from rendezvous_core.sqlite.watch import Row, Topic
 
 
 class SqliteStore(Store):

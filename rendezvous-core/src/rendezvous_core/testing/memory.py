@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 from rendezvous_core._backend import Members, MembershipBackend, Token
 from rendezvous_core._errors import RendezvousConnectionError
-from rendezvous_core._store import (
+from rendezvous_core.store import (
     DEFAULT_TIMEOUT,
     Store,
     Timeout,

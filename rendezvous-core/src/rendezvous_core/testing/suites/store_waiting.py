@@ -9,7 +9,7 @@ from itertools import chain
 import pytest
 
 from rendezvous_core._errors import RendezvousTimeoutError
-from rendezvous_core._store import QueueEmptyError, Store
+from rendezvous_core.store import QueueEmptyError, Store
 from rendezvous_core.testing.suites.store_fixtures import StoreFixtures
 from rendezvous_core.testing.suites.threads import is_blocked, start, together
 
