@@ -1,4 +1,4 @@
-"""The port of a shared key-value store, with the interface of torch's c10d ``Store``, and what authors of stores share."""
+"""The port of a shared key-value store, as torch's c10d ``Store``, and what authors of stores share."""
 
 import re
 import time
