@@ -145,18 +145,23 @@ def test_a_host_that_cannot_be_resolved(open_backend: Open) -> None:
 
 
 @pytest.mark.parametrize(
-    ("stranger", "is_host", "what"),
+    ("stranger", "is_host", "read_timeout", "what"),
     [
-        (Stranger, None, "it did not answer within"),
-        (BaseHTTPRequestHandler, False, "it did not answer within"),
-        (Talker, True, "it answered something else"),
+        (Stranger, None, 2, "it did not answer within"),
+        (BaseHTTPRequestHandler, False, 2, "it did not answer within"),
+        (Talker, True, 60, "it answered something else"),
     ],
 )
 def test_the_port_is_in_use_by_something_else(
-    open_backend: Open, port: int, stranger: type[BaseRequestHandler], is_host: bool | None, what: str
+    open_backend: Open,
+    port: int,
+    stranger: type[BaseRequestHandler],
+    is_host: bool | None,
+    read_timeout: float,
+    what: str,
 ) -> None:
     with occupied(port, stranger), pytest.raises(RendezvousConnectionError) as raised:
-        open_backend(is_host=is_host, read_timeout=2)
+        open_backend(is_host=is_host, read_timeout=read_timeout)
     assert f"listens at localhost:{port}, but it is no TCPStore" in str(raised.value)
     assert what in str(raised.value)
     assert "Choose another port" in str(raised.value)

@@ -17,8 +17,8 @@ from rendezvous_core.endpoint import Endpoint
 
 T = TypeVar("T")
 
-_PROBE = 5.0
-"""Seconds within which a server must accept a connection."""
+_GREETING = 5.0
+"""Seconds within which a server must answer a greeting."""
 
 _RETRY = timedelta(seconds=1)
 """For so long torch repeats an attempt to connect that has failed."""
@@ -124,7 +124,7 @@ class Connections:
         self._idle.clear()
         self._was_lost = True
         if isinstance(error, TimeoutError):
-            return self._silent()
+            return self._silent(self._timeout.total_seconds())
         return self._probe() or StoreConnectionError(f"A call to {self._place} has failed: {head(error)}")
 
     def _open(self) -> Store:
@@ -138,7 +138,7 @@ class Connections:
         try:
             opened = within(self._timeout.total_seconds(), lambda: self._clone(origin))
         except TimeoutError as error:
-            raise self._silent() from error
+            raise self._silent(self._timeout.total_seconds()) from error
         except DistNetworkError as error:
             raise StoreConnectionError(f"Connecting to {self._place} has failed: {head(error)}") from error
         self._was_lost = False
@@ -160,16 +160,19 @@ class Connections:
             raise self._lost(error) from error
 
     def _probe(self) -> StoreConnectionError | None:
-        """Say what is wrong, unless the server accepts connections."""
+        """Say what is wrong, unless the server answers."""
         if self._address is None:
             return None
         try:
-            socket.create_connection(self._address, _PROBE).close()
+            self._greet(self._address)
         except ConnectionRefusedError as error:
             trouble: StoreConnectionError = StoreLostError(
                 f"Nobody listens any more for {self._place}: the process that hosted it has ended, and what "
                 "it held is lost. Runs that must survive their hosts need the backend redis or etcd-v3."
             )
+            trouble.__cause__ = error
+        except TimeoutError as error:
+            trouble = self._silent(self._greeting_patience)
             trouble.__cause__ = error
         except OSError as error:
             trouble = StoreConnectionError(f"Connecting to {self._place} has failed: {error}")
@@ -178,10 +181,21 @@ class Connections:
             return None
         return trouble
 
-    def _silent(self) -> StoreConnectionError:
+    def _greet(self, address: Endpoint) -> None:
+        patience = self._greeting_patience
+        try:
+            Waiter(address, patience).close()
+        except ProtocolError:
+            # Either it speaks another version, or it was about to die: then nobody listens any more.
+            socket.create_connection(address, patience).close()
+
+    @property
+    def _greeting_patience(self) -> float:
+        return min(_GREETING, self._timeout.total_seconds())
+
+    def _silent(self, seconds: float) -> StoreConnectionError:
         return StoreConnectionError(
-            f"There was no answer for {self._timeout.total_seconds():g} s from {self._place}: is its host "
-            "suspended, or cut off?"
+            f"There was no answer for {seconds:g} s from {self._place}: is its host suspended, or cut off?"
         )
 
     def _closed(self) -> StoreConnectionError:
