@@ -28,9 +28,14 @@ def run(pytester: pytest.Pytester, *tests: str) -> list[str]:
 
 @pytest.mark.parametrize("module", MODULES, ids=lambda module: module.__name__.rpartition(".")[2])
 def test_what_is_broken_is_caught(pytester: pytest.Pytester, module: ModuleType) -> None:
-    meant = {f"{name}::{test}" for name, tests in module.BROKEN.catchers.items() for test in tests}
-    summary = run(pytester, *(f"{module.__file__}::{test}" for test in meant))
-    assert {line.split()[1] for line in summary if line.startswith("FAILED")} == meant
+    missed = {f"{name}::{test}" for name, tests in module.BROKEN.catchers.items() for test in tests}
+    # What happens too early is seen within a moment only if the machine is not too busy for it to happen.
+    for _ in range(3):
+        summary = run(pytester, *(f"{module.__file__}::{test}" for test in sorted(missed)))
+        missed -= {line.split()[1] for line in summary if line.startswith("FAILED")}
+        if not missed:
+            break
+    assert not missed
 
 
 SUITES = """

@@ -68,7 +68,7 @@ class TestDefaultPath:
         assert default_path() == str(tmp_path / "rendezvous" / "rendezvous.db")
         assert mode(tmp_path / "rendezvous") == 0o700
 
-    @pytest.mark.parametrize("runtime", ["", "relative", "/nonexistent"])
+    @pytest.mark.parametrize("runtime", ["", "relative", "/proc/nowhere"])
     def test_is_in_a_directory_of_the_user_for_temporary_files_otherwise(
         self, runtime: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
