@@ -135,14 +135,23 @@ class Connections:
             return origin
         if self._was_lost and (trouble := self._probe()):
             raise trouble  # torch would not say why, and only after a while
-        try:
-            opened = within(self._timeout.total_seconds(), lambda: self._clone(origin))
-        except TimeoutError as error:
-            raise self._silent(self._timeout.total_seconds()) from error
-        except DistNetworkError as error:
-            raise StoreConnectionError(f"Connecting to {self._place} has failed: {head(error)}") from error
-        self._was_lost = False
-        return opened
+        patience = self._timeout.total_seconds()
+        deadline = time.monotonic() + patience
+        while True:
+            try:
+                opened = within(patience, lambda: self._clone(origin))
+            except TimeoutError as error:
+                raise self._silent(patience) from error
+            except DistNetworkError as error:
+                if trouble := self._probe():
+                    raise trouble from error
+                if time.monotonic() > deadline:
+                    raise StoreConnectionError(
+                        f"Connecting to {self._place} has failed: {head(error)}"
+                    ) from error
+            else:
+                self._was_lost = False
+                return opened
 
     def _clone(self, origin: Any) -> Store:
         if not isinstance(origin, TCPStore):
