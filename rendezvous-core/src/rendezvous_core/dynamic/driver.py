@@ -153,7 +153,9 @@ class Driver:
 
     def stop(self) -> None:
         """End the thread without telling anybody; used once the run is closed."""
-        self._stop.set()
+        # One whose node is finished ends by itself, when it has removed the node's record.
+        if not self.node.finished:
+            self._stop.set()
 
     def abandon(self) -> None:
         """Have the thread leave the run. Takes no lock: a garbage collector may call it anywhere."""
@@ -347,4 +349,5 @@ def leave_at_exit() -> None:
             driver.quit("leave")
     deadline = time.monotonic() + _EXIT_PATIENCE
     for driver in drivers:
-        driver.wait_until_finished(deadline)
+        if driver.wait_until_finished(deadline) and (thread := driver._thread):
+            thread.join(max(0.0, deadline - time.monotonic()))
