@@ -143,12 +143,9 @@ class Connections:
             except TimeoutError as error:
                 raise self._silent(patience) from error
             except DistNetworkError as error:
-                if trouble := self._probe():
-                    raise trouble from error
-                if time.monotonic() > deadline:
-                    raise StoreConnectionError(
-                        f"Connecting to {self._place} has failed: {head(error)}"
-                    ) from error
+                if time.monotonic() > deadline or not self._answers():
+                    text = f"Connecting to {self._place} has failed: {head(error)}"
+                    raise self._probe() or StoreConnectionError(text) from error
             else:
                 self._was_lost = False
                 return opened
@@ -174,21 +171,31 @@ class Connections:
             return None
         try:
             self._greet(self._address)
-        except ConnectionRefusedError as error:
-            trouble: StoreConnectionError = StoreLostError(
+        except OSError as error:
+            trouble = self._explain(error)
+            trouble.__cause__ = error
+            return trouble
+        return None
+
+    def _explain(self, error: OSError) -> StoreConnectionError:
+        if isinstance(error, ConnectionRefusedError):
+            return StoreLostError(
                 f"Nobody listens any more for {self._place}: the process that hosted it has ended, and what "
                 "it held is lost. Runs that must survive their hosts need the backend redis or etcd-v3."
             )
-            trouble.__cause__ = error
-        except TimeoutError as error:
-            trouble = self._silent(self._greeting_patience)
-            trouble.__cause__ = error
-        except OSError as error:
-            trouble = StoreConnectionError(f"Connecting to {self._place} has failed: {error}")
-            trouble.__cause__ = error
-        else:
-            return None
-        return trouble
+        if isinstance(error, TimeoutError):
+            return self._silent(self._greeting_patience)
+        return StoreConnectionError(f"Connecting to {self._place} has failed: {error}")
+
+    def _answers(self) -> bool:
+        """Whether the server is there and speaks: then an attempt to connect was only too short."""
+        if self._address is None:
+            return False
+        try:
+            Waiter(self._address, self._greeting_patience).close()
+        except (OSError, ProtocolError):
+            return False
+        return True
 
     def _greet(self, address: Endpoint) -> None:
         patience = self._greeting_patience
