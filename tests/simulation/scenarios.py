@@ -532,7 +532,7 @@ def many_come_together(world: World) -> None:
     for _ in range(59):
         world.after(world.random.uniform(0.0, 0.1), begin)
     wait_until(world, lambda: len(world.live) == 60 and all(m.inside for m in world.live), 2.0, "the round")
-    expect(counts[leader.name, List] < 25, f"{counts[leader.name, List]} looks")
+    expect(counts[leader.name, List] < 20, f"{counts[leader.name, List]} looks")
 
 
 @scenario

@@ -33,7 +33,7 @@ class Bite(NamedTuple):
 BITES = [
     Bite(
         "only who proved itself alive in this term is admitted",
-        Observer._is_fresh,
+        Observer.look,
         "track.member.term == term",
         "True",
         scenarios.all_die_and_the_run_id_starts_again,
@@ -90,13 +90,13 @@ BITES = [
     Bite(
         "a record that changes at all is not silent",
         Observer._follow,
-        "elif member.beat != track.beat:",
-        "elif member.beat > track.beat:",
+        "if member.beat == track.beat:",
+        "if member.beat <= track.beat:",
         scenarios.late_put_hides_the_newer_ones,
     ),
     Bite(
         "a participant is judged by its own patience, even without a record",
-        Observer.look,
+        Observer._miss,
         "_Track(None, seat.dead_after, ",
         "_Track(None, 7.5 * self._gap, ",
         scenarios.record_of_a_slow_participant_is_lost_at_a_takeover,
@@ -194,14 +194,14 @@ BITES = [
     ),
     Bite(
         "participants go before spares",
-        decision._asks,
-        "member.node not in former, ",
+        decision._complete_if_possible,
+        "member.node not in participants, ",
         "",
         scenarios.participants_go_before_spares,
     ),
     Bite(
         "the oldest ask goes first",
-        decision._asks,
+        decision._complete_if_possible,
         "member.asked, ",
         "",
         scenarios.spares_wait_in_line,
@@ -433,8 +433,15 @@ BITES = [
     Bite(
         "asks that arrive together are looked at together",
         Node._cycle,
-        "yield Rest(min(self.now - began, self._timing.look))",
+        "yield Rest(min(rest, self._timing.look))",
         "pass",
+        scenarios.many_come_together,
+    ),
+    Bite(
+        "the more are missing, the longer the coordinator rests",
+        Node._cycle,
+        "(1 + self._missing / _SHARE)",
+        "1",
         scenarios.many_come_together,
     ),
 ]

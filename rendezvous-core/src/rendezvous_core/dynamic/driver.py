@@ -7,7 +7,8 @@ import signal
 import threading
 import time
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from msgspec.structs import replace
@@ -65,7 +66,6 @@ class Driver:
         self._stop = threading.Event()
         self._abandoned = False
         self._pid = os.getpid()
-        self._decoded_state: tuple[bytes, State] | None = None
         self._decoded_members: dict[str, tuple[bytes, Member | None]] = {}
 
     # Doors for user threads
@@ -78,9 +78,8 @@ class Driver:
                 "create its own."
             )
         self._abandoned = False
-        with self._changed:
+        with self._changing():
             resting = self.node.finished
-            self.node.now = time.monotonic()
             self.node.ask()
             if self.node.finished:
                 return  # closed, as this node knows already
@@ -91,10 +90,9 @@ class Driver:
 
     def quit(self, intent: Intent) -> None:
         """Withdraw the node; the thread sees it through."""
-        with self._changed:
+        with self._changing():
             if self.node.finished or os.getpid() != self._pid:
                 return
-            self.node.now = time.monotonic()
             self.node.quit(intent)
         self._announce()
 
@@ -188,9 +186,8 @@ class Driver:
             _running.discard(self)
 
     def _fail(self, error: RendezvousError) -> None:
-        with self._changed:
+        with self._changing():
             self.node.refuse(error)
-            self._changed.notify_all()
 
     def _drive(self, steps: Steps, deadline: float | None) -> None:
         """Run ``steps`` to their end: the thread's life, or with a deadline a user thread's errand."""
@@ -198,8 +195,7 @@ class Driver:
         value: Any = None
         error: RendezvousConnectionError | None = None
         while not (background and self._stop.is_set()):
-            with self._changed:
-                self.node.now = time.monotonic()
+            with self._changing():
                 if self._abandoned and background and not self.node.finished:
                     self._abandoned = False
                     self.node.quit("leave")
@@ -207,8 +203,6 @@ class Driver:
                     operation = steps.throw(error) if error else steps.send(value)
                 except StopIteration:
                     return
-                finally:
-                    self._changed.notify_all()
             if deadline is None:
                 self._reporter.report(self.node)
             elif time.monotonic() > deadline:
@@ -230,7 +224,7 @@ class Driver:
         """Answer a pending ask with ``failure``; a node that is in a round goes on trying."""
         error = RendezvousConnectionError(str(failure))
         error.__cause__ = failure
-        with self._changed:
+        with self._changing():
             if self.node.outcome is None:
                 self.node.refuse(failure)
             elif self.node.member.intent != "join" and isinstance(failure, RendezvousBackendLostError):
@@ -239,14 +233,29 @@ class Driver:
 
     def _announce(self) -> None:
         """Put the record from a user thread, since the background thread may sit in a wait."""
-        with self._changed:
-            self.node.now = time.monotonic()
+        with self._changing():
             put = self.node.put()
         try:
             self._perform(put)
         except RendezvousError:
-            with self._changed:
+            with self._changing():
                 self.node.put_failed(put)
+
+    @contextmanager
+    def _changing(self) -> Iterator[None]:
+        """Hold the lock while the node may change; wakes the user threads if what they wait for did."""
+        with self._changed:
+            former = self._awaited()
+            self.node.now = time.monotonic()
+            try:
+                yield
+            finally:
+                if self._awaited() != former:
+                    self._changed.notify_all()
+
+    def _awaited(self) -> tuple[object, ...]:
+        node = self.node
+        return node.outcome, node.joined, node.finished, node.member.intent, node.nodes_waiting
 
     def _wait(self, condition: Callable[[], bool], deadline: float) -> bool:
         with self._changed:
@@ -275,10 +284,10 @@ class Driver:
         match operation:
             case Read():
                 found = self._backend.get_state()
-                return found and (self._decode_state(found[0]), found[1])
+                return found and (decode_state(found[0]), found[1])
             case Write(state, token):
                 standing = self._backend.set_state(encode_state(state), token)
-                return standing and (self._decode_state(standing[0]), *standing[1:])
+                return standing and (decode_state(standing[0]), *standing[1:])
             case Put(member, announce):
                 self._put(member, announce)
             case Remove(node):
@@ -290,12 +299,6 @@ class Driver:
             case Rest(seconds):
                 self._stop.wait(seconds)
         return None
-
-    def _decode_state(self, data: bytes) -> State:
-        known = self._decoded_state
-        if known is None or known[0] != data:
-            known = self._decoded_state = (data, decode_state(data))
-        return known[1]
 
     def _put(self, member: Member, announce: bool) -> None:
         with self._putting:

@@ -1,5 +1,7 @@
 """State and members as bytes: versioned JSON, checked against the schema when read. Never code."""
 
+import functools
+
 import msgspec
 from msgspec import Struct
 
@@ -42,8 +44,9 @@ def encode_member(member: Member) -> bytes:
     return _checked_size(_encoder.encode(_MemberEnvelope(VERSION, member)), MAX_MEMBER, "member record")
 
 
+@functools.lru_cache(maxsize=16)
 def decode_state(data: bytes) -> State:
-    """Read a state.
+    """Read a state. The same bytes, which a node reads over and over, are decoded once.
 
     Raises:
         RendezvousStateError: too large, no JSON, of another version, not of this schema, or

@@ -30,7 +30,8 @@ def decide(
 ) -> State:
     """Return the state that should stand next; an equal one where nothing is to be changed."""
     for member in sight.members.values():
-        state = withdraw(state, member.node, member.ticket, member.intent)
+        if member.intent != "join":
+            state = withdraw(state, member.node, member.ticket, member.intent)
     if state.phase == "closed":
         return state
     if state.phase == "complete":
@@ -54,7 +55,7 @@ def withdraw(state: State, node: str, ticket: int, intent: Intent) -> State:
 
     When all participants are done, the run is closed; closed stays as it is.
     """
-    if intent == "join" or state.phase == "closed" or state.has_spent(node, ticket):
+    if state.phase == "closed" or state.has_spent(node, ticket):
         return state
     spent = state.spent | {node: ticket}
     if state.rank(node, ticket) is None:
@@ -102,10 +103,9 @@ def _spend(state: State, seats: Iterable[Seat]) -> dict[str, int]:
 
 
 def _asks(state: State, sight: Sight) -> list[Member]:
-    """The asks of the living, those of the last round's participants first, then the oldest."""
+    """The asks of the living."""
     active = {seat.node for seat in state.active()}
-    former = {seat.node for seat in state.roster}
-    asks = [
+    return [
         member
         for node, member in sight.members.items()
         if node not in sight.dead
@@ -113,7 +113,6 @@ def _asks(state: State, sight: Sight) -> list[Member]:
         and member.intent == "join"
         and not state.has_spent(node, member.ticket)
     ]
-    return sorted(asks, key=lambda member: (member.node not in former, member.asked, member.node))
 
 
 def _complete_if_possible(
@@ -132,8 +131,12 @@ def _complete_if_possible(
         return state
     if len(asks) < state.settings.max_nodes and not (last_call_over and state.last_call):
         return state if state.last_call else replace(state, last_call=new_id())
+    former = [seat.node for seat in state.roster]
+    # Those of the last round go first, then those who asked first.
+    participants = set(former)
+    asks.sort(key=lambda member: (member.node not in participants, member.asked, member.node))
     chosen = asks[: state.settings.max_nodes]
-    order = ranks(chosen, [seat.node for seat in state.roster])
+    order = ranks(chosen, former)
     seats = {member.node: Seat(member.node, member.ticket, member.dead_after) for member in chosen}
     return replace(
         state,

@@ -38,6 +38,9 @@ from rendezvous_core.protocol.records import Intent, Member, Settings, State
 
 _NEVER = float("-inf")
 
+_SHARE = 8
+"""A pass that so many more nodes could complete is worth as much time again."""
+
 _MANY = 64
 """Spent tickets are pruned when there are this many more than twice the members."""
 
@@ -93,6 +96,7 @@ class Node:
         self._observer = self._new_observer()
         self._passed = False
         self._failed = False
+        self._missing = 0
 
     # What the user wants
 
@@ -177,8 +181,10 @@ class Node:
         if self._stale or self.finished or self._news:
             return
         if watch is not None and self.now > began:
-            # Asks that arrive together are best decided together: rest as long as the pass took.
-            yield Rest(min(self.now - began, self._timing.look))
+            # Asks that arrive together are best decided together: rest as long as the pass took, and
+            # longer while so many are missing that the next ones cannot complete the round.
+            rest = (self.now - began) * (1 + self._missing / _SHARE)
+            yield Rest(min(rest, self._timing.look))
         self._stale = yield Wait(self._token, watch, max(0.0, self._next_duty() - self.now))
 
     def _beat(self) -> Steps:
@@ -387,6 +393,7 @@ class Node:
         if decided != state or state.beat != self.member.beat:
             yield from self._write(decided, token)
         self._passed, self._failed = True, False
+        self._missing = max(0, state.settings.min_nodes - len(sight.fresh))
         for node in sight.forgotten:
             yield Remove(node)
         return watch

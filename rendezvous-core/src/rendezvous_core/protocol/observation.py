@@ -13,7 +13,7 @@ _FORGET = 10
 """After how many times its `dead_after` a silent node's record is of no more use."""
 
 
-@dataclass
+@dataclass(slots=True)
 class _Track:
     member: Member | None
     """The newest record; ``None`` for a participant of whom none was ever seen."""
@@ -55,35 +55,46 @@ class Observer:
         # What rose during an outage of this node's may have risen when the outage began.
         rose = now if gap <= self._gap else self._looked
         self._looked = now
-        followed = listed.keys() | {seat.node for seat in participants}
-        self._tracks = {node: track for node, track in self._tracks.items() if node in followed}
-        for track in self._tracks.values():
-            track.silence += min(gap, self._gap)
-        for node, member in listed.items():
-            self._follow(node, member, rose)
+        lapse = min(gap, self._gap)
+        followed = {node: self._follow(node, member, rose, lapse) for node, member in listed.items()}
         for seat in participants:
-            self._tracks.setdefault(seat.node, _Track(None, seat.dead_after, rose))
-        tracks = self._tracks
+            if seat.node not in followed:
+                followed[seat.node] = self._miss(seat, rose, lapse)
+        self._tracks = followed
+        silent = {node: track for node, track in followed.items() if track.silence >= track.dead_after}
         return Sight(
-            members={node: tracks[node].member or member for node, member in listed.items()},
-            fresh={node for node, track in tracks.items() if self._is_fresh(node, track, term, now)},
-            dead={node for node, track in tracks.items() if track.silence >= track.dead_after},
-            forgotten=[node for node in listed if tracks[node].silence > _FORGET * tracks[node].dead_after],
+            members={node: followed[node].member or member for node, member in listed.items()},
+            fresh={
+                node
+                for node, track in followed.items()
+                if node == self._me
+                or (track.member and track.member.term == term and now - track.rose < track.dead_after)
+            },
+            dead=silent.keys(),
+            forgotten=[
+                node
+                for node, track in silent.items()
+                if node in listed and track.silence > _FORGET * track.dead_after
+            ],
         )
 
-    def _follow(self, node: str, member: Member, rose: float) -> None:
+    def _follow(self, node: str, member: Member, rose: float, lapse: float) -> _Track:
         track = self._tracks.get(node)
         if track is None:
             silence = self._silences.get((node, member.beat), 0.0)
-            self._tracks[node] = _Track(member, member.dead_after, rose, silence, member.beat)
-        elif member.beat != track.beat:
+            return _Track(member, member.dead_after, rose, silence, member.beat)
+        if member.beat == track.beat:
+            track.silence += lapse
+        else:
             track.beat, track.silence = member.beat, 0.0
             if track.member is None or member.beat > track.member.beat:
                 track.member, track.dead_after, track.rose = member, member.dead_after, rose
+        return track
 
-    def _is_fresh(self, node: str, track: _Track, term: str, now: float) -> bool:
-        if node == self._me:
-            return True
-        if track.member is None or now - track.rose >= track.dead_after:
-            return False
-        return track.member.term == term
+    def _miss(self, seat: Seat, rose: float, lapse: float) -> _Track:
+        """Follow a participant without a record."""
+        track = self._tracks.get(seat.node)
+        if track is None:
+            return _Track(None, seat.dead_after, rose)
+        track.silence += lapse
+        return track
