@@ -26,7 +26,7 @@ from torch.distributed.elastic.rendezvous.dynamic_rendezvous import DynamicRende
 
 from rendezvous_c10d import C10dRendezvousBackend
 from rendezvous_c10d._c10d_store import C10dStore
-from rendezvous_c10d._waiter import Waiter
+from rendezvous_c10d._client import Client
 from rendezvous_core import DynamicRendezvousHandler
 
 REFERENCE = "torch c10d"
@@ -39,7 +39,7 @@ print(store.port, flush=True)
 sys.stdin.read()
 """
 
-METHODS = ["get", "add", "compare_set", "check", "wait", "multi_get", "delete_key"]
+METHODS = ["get", "look", "add", "compare_set", "check", "wait", "multi_get", "delete_key"]
 """Those that await an answer. A write without one is followed by a check, where ours must know of it."""
 
 
@@ -68,10 +68,10 @@ def count_calls() -> list[convergence.Traffic]:
 
         return call
 
-    # Ours waits on connections of its own.
-    for owner, names in ((TCPStore, METHODS), (Waiter, ["wait"])):
-        for name in names:
-            setattr(owner, name, counted(name, getattr(owner, name)))
+    for owner in (TCPStore, Client):
+        for name in METHODS:
+            if hasattr(owner, name):
+                setattr(owner, name, counted(name, getattr(owner, name)))
     return counters
 
 

@@ -1,17 +1,16 @@
 """A store of torch as one of ours."""
 
 import contextlib
-import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import torch.distributed as dist
 
+from rendezvous_c10d._client import Client, ProtocolError
 from rendezvous_c10d._connections import Connections
 from rendezvous_c10d._errors import known_to_torch
 from rendezvous_c10d._facade import StoreFacade
-from rendezvous_c10d._waiter import ProtocolError
 from rendezvous_core import (
     PrefixStore,
     RendezvousConnectionError,
@@ -19,9 +18,17 @@ from rendezvous_core import (
     RendezvousTimeoutError,
     Store,
 )
-from rendezvous_core.store import Timeout, Value, check_pairs, encode, integer, keys_timeout, peek
-
-_logger = logging.getLogger("rendezvous_c10d")
+from rendezvous_core.store import (
+    ABSENT,
+    Timeout,
+    Value,
+    Write,
+    check_pairs,
+    encode,
+    integer,
+    keys_timeout,
+    peek,
+)
 
 _PAUSE = 0.01
 
@@ -39,11 +46,12 @@ class C10dStore(Store):
     Args:
         store: torch's store. If it hosts a server, it does so as long as this object lives.
         timeout: as in `Store`; that of ``store`` by default.
+        is_shared: somebody else may use ``store`` too, and block it.
     """
 
-    def __init__(self, store: dist.Store, timeout: Timeout | None = None) -> None:
+    def __init__(self, store: dist.Store, timeout: Timeout | None = None, *, is_shared: bool = True) -> None:
         super().__init__(store.timeout if timeout is None else timeout)
-        self._connections = Connections(store)
+        self._connections = Connections(store, is_shared=is_shared)
         self._is_file = isinstance(store, dist.FileStore)
 
     def connect(self) -> None:
@@ -60,14 +68,11 @@ class C10dStore(Store):
 
     def set(self, key: str, value: Value) -> None:
         """See base class."""
-        self._write([key], lambda store: store.set(key, encode(value)))
+        self.write_all([("set", key, value)])
 
     def get(self, key: str) -> bytes:
         """See base class."""
-        deadline = time.monotonic() + self._limit(None)
-        while (value := peek(self, key)) is None:
-            self.wait([key], deadline - time.monotonic())
-        return value
+        return self.multi_get([key])[0]
 
     def add(self, key: str, amount: int) -> int:
         """See base class."""
@@ -77,7 +82,7 @@ class C10dStore(Store):
 
     def append(self, key: str, value: Value) -> None:
         """See base class."""
-        self._write([key], lambda store: store.append(key, encode(value)))
+        self.write_all([("append", key, value)])
 
     def compare_set(self, key: str, expected_value: Value, desired_value: Value) -> bytes:
         """See base class."""
@@ -90,21 +95,49 @@ class C10dStore(Store):
     def wait(self, keys: Sequence[str], timeout: Timeout | None = None) -> None:
         """See base class."""
         limit = self._limit(timeout)
-        found = not keys or (self._wait(keys, limit) if limit > 0 else self.check(keys))
-        if not found:
+        if not self._appear(keys, time.monotonic() + limit):
             raise self._timed_out(keys, limit)
 
     def multi_get(self, keys: Sequence[str]) -> list[bytes]:
         """See base class."""
-        self.wait(keys)
-        return list(self._call("multi_get", list(keys))) if keys else []
+        limit = self._limit(None)
+        deadline = time.monotonic() + limit
+        while True:
+            # A mere look at a missing key would wake all others who wait for it.
+            if not (self.check(keys) or self._appear(keys, deadline)):
+                raise self._timed_out(keys, limit)
+            values = [value for value in self.peek_all(keys) if value is not None]
+            if len(values) == len(keys):
+                return values
 
     def multi_set(self, keys: Sequence[str], values: Sequence[Value]) -> None:
         """See base class."""
         check_pairs(keys, values)
-        encoded = [encode(value) for value in values]
-        if keys:
-            self._write(keys, lambda store: store.multi_set(list(keys), encoded))
+        self.write_all([("set", key, value) for key, value in zip(keys, values, strict=True)])
+
+    def peek_all(self, keys: Sequence[str]) -> list[bytes | None]:
+        """See base class."""
+
+        def look(store: Any) -> list[bytes]:
+            if isinstance(store, Client):
+                return store.look(keys, ABSENT)
+            return [bytes(store.compare_set(key, ABSENT, ABSENT)) for key in keys]
+
+        values = self._connections.call(look) if keys else []
+        return [None if value == ABSENT else value for value in values]
+
+    def write_all(self, writes: Sequence[Write]) -> None:
+        """See base class."""
+        encoded = [(method, key, encode(value)) for method, key, value in writes]
+
+        def write(store: Any) -> None:
+            for method, key, value in encoded:
+                getattr(store, method)(key, value)
+            # torch returns before the server has what is written: an answer to anything later says it has.
+            store.check(["any"])
+
+        if encoded:
+            self._connections.call(write)
 
     def delete_key(self, key: str) -> bool:
         """See base class."""
@@ -125,7 +158,7 @@ class C10dStore(Store):
         # torch's method keeps all of Python from running: better that the server answers.
         self.check(["any"])
         try:
-            keys: list[str] = self._call("list_keys")
+            keys: list[str] = self._connections.call_torch(lambda store: store.list_keys())
         except AttributeError as error:
             raise RendezvousError("Stores of this version of torch cannot list their keys.") from error
         return [key for key in keys if key not in _BOOKKEEPING] if self._is_file else keys
@@ -133,23 +166,23 @@ class C10dStore(Store):
     def _call(self, method: str, *arguments: Any) -> Any:
         return self._connections.call(lambda store: getattr(store, method)(*arguments))
 
-    def _write(self, keys: Sequence[str], write: Callable[[Any], None]) -> None:
-        """Make a call of torch that returns before the server has what it writes; await that it has."""
-
-        def written(store: Any) -> None:
-            write(store)
-            store.check(list(keys))
-
-        self._connections.call(written)
+    def _appear(self, keys: Sequence[str], deadline: float) -> bool:
+        """Block until all keys exist; ``False`` if they do not before ``deadline``."""
+        while True:
+            left = deadline - time.monotonic()
+            ended = left > 0 and self._wait(keys, left)
+            # torch's server also ends a wait for a missing key when somebody compares its value.
+            if self.check(keys):
+                return True
+            if not ended:
+                return False
 
     def _wait(self, keys: Sequence[str], limit: float) -> bool:
-        if self._connections.can_wait:
-            try:
+        if not keys:
+            return True
+        if self._connections.speaks:
+            with contextlib.suppress(ProtocolError):
                 return self._connections.wait(keys, limit)
-            except ProtocolError as error:
-                _logger.warning(
-                    "Looking for keys each %g s instead of waiting: the TCPStore %s.", _PAUSE, error
-                )
         deadline = time.monotonic() + limit
         while not self.check(keys):
             if time.monotonic() >= deadline:

@@ -1,21 +1,24 @@
 """The connections to a store of torch."""
 
 import contextlib
+import logging
 import socket
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import timedelta
 from typing import Any, TypeVar
 
 from torch.distributed import DistNetworkError, DistStoreError, PrefixStore, Store, TCPStore
 
+from rendezvous_c10d._client import Client, ProtocolError
 from rendezvous_c10d._errors import StoreConnectionError, StoreLostError
 from rendezvous_c10d._threads import within
-from rendezvous_c10d._waiter import ProtocolError, Waiter
 from rendezvous_core.endpoint import Endpoint
 
 T = TypeVar("T")
+
+_logger = logging.getLogger("rendezvous_c10d")
 
 _GREETING = 5.0
 """Seconds within which a server must answer a greeting."""
@@ -25,17 +28,19 @@ _RETRY = timedelta(seconds=1)
 
 
 class Connections:
-    """One connection for quick calls, one for C++ code that calls by itself, and as many as wait.
+    """Clients of our own to a TCPStore, as many as make calls at a time, and a handle for C++ code.
 
-    A TCPStore serves one call per connection at a time, and a broken connection stays broken: it is
-    replaced with the next call. Other stores have no connections; all calls share one handle.
+    A connection serves one call at a time, and a broken one stays broken: it is replaced with the
+    next call. To other stores, and to a TCPStore that speaks another protocol, calls are made in
+    torch's C++ code, through a handle that is not used for anything else.
 
     Args:
-        store: the first connection, for quick calls: it may be in use elsewhere. If it hosts a
-            server, it does until `close`. Its timeout is how long answers are waited for.
+        store: where calls lead. If it hosts a server, it does until `close`. Its timeout is how long
+            answers are waited for.
+        is_shared: somebody else may use ``store`` too, and block it.
     """
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, *, is_shared: bool = True) -> None:
         base = store
         while isinstance(base, PrefixStore):
             base = base.underlying_store
@@ -44,22 +49,23 @@ class Connections:
         self._timeout: timedelta = store.timeout
         self._address = Endpoint(base.host, base.port) if is_tcp else None
         self._place = f"the TCPStore at {self._address}" if is_tcp else f"the {type(base).__name__}"
-        self.can_wait = store is base and is_tcp
+        self.speaks = store is base and is_tcp
+        """Whether calls go through clients of our own, which can wait."""
         # A view can be opened once more since torch 2.8.
-        self._can_open = self.can_wait or (is_tcp and hasattr(store, "clone"))
+        self._can_open = self.speaks or (is_tcp and hasattr(store, "clone"))
         self._opening = threading.Lock()
         self._quick: Store | None = store
-        self._native: Store | None = None
-        self._idle: list[Waiter] = []
-        self._busy: set[Waiter] = set()
+        self._native: Store | None = None if is_shared else store
+        self._idle: list[Client] = []
+        self._busy: set[Client] = set()
         self._was_lost = False
 
     def connect(self) -> None:
-        """Open now what would be opened with the first wait, and for `native`."""
+        """Open now what the first call, the first wait, and `native` would open."""
         self.native()
-        if self.can_wait and not self._idle:
-            with contextlib.suppress(ProtocolError):
-                self._idle.append(self._open_waiter())
+        if self.speaks:
+            with contextlib.suppress(ProtocolError), self._client(), self._client():
+                pass
 
     def native(self) -> Store:
         """Return the handle for code that calls torch's store without us."""
@@ -68,11 +74,24 @@ class Connections:
             return self._native
 
     def call(self, call: Callable[[Any], T]) -> T:
-        """Make a call that does not block.
+        """Make a call that does not block, of a `Client` or of torch's store.
 
         Raises:
             StoreConnectionError: the server is lost, or does not answer.
         """
+        if not self.speaks:
+            return self.call_torch(call)
+        try:
+            with self._client() as client:
+                return call(client)
+        except ProtocolError as error:
+            result = self.call_torch(call)  # which fails too where the server was about to die
+            self.speaks = False
+            _logger.warning("Looking for keys instead of waiting for them: %s %s.", self._place, error)
+            return result
+
+    def call_torch(self, call: Callable[[Any], T]) -> T:
+        """Make a call of torch's store; raises as `call` does."""
         with self._opening:
             handle = self._quick = self._quick or self._open()
         patience = self._timeout.total_seconds()
@@ -88,35 +107,46 @@ class Connections:
 
         Raises:
             StoreConnectionError: as `call`.
-            ProtocolError: this version of torch waits in a way that is not known here.
+            ProtocolError: this version of torch speaks in a way that is not known here.
         """
         deadline = time.monotonic() + seconds
-        try:
-            waiter = self._idle.pop()
-        except IndexError:
-            waiter = self._open_waiter()
-        self._busy.add(waiter)
-        try:
+        patience = self._timeout.total_seconds()
+        with self._client() as client:
             # Between two slices the server shows that it is still there.
-            while not (found := waiter.wait(keys, min(seconds, self._timeout.total_seconds()))):
+            while not client.wait(keys, min(seconds, patience)):
                 seconds = deadline - time.monotonic()
                 if seconds <= 0:
-                    break
-        except OSError as error:
-            if self._origin is None:
-                raise self._closed() from error
-            raise self._lost(error) from error
-        finally:
-            self._busy.discard(waiter)
-        self._idle.append(waiter)
-        return found
+                    return False
+        return True
 
     def close(self) -> None:
         """Let go of all connections, and of the server if it is hosted here; ends all waits."""
         self._origin = self._quick = self._native = None
+        for client in [*self._busy, *self._idle]:
+            client.close()
         self._idle.clear()
-        for waiter in list(self._busy):
-            waiter.close()
+
+    @contextlib.contextmanager
+    def _client(self) -> Iterator[Client]:
+        """Lend a client; one whose call failed, or was interrupted, is of no more use."""
+        if self._origin is None:
+            raise self._closed()
+        assert self._address is not None
+        client = None
+        try:
+            client = self._idle.pop() if self._idle else Client(self._address, self._timeout.total_seconds())
+            self._busy.add(client)
+            yield client
+        except BaseException as error:
+            if client:
+                client.close()
+            if not isinstance(error, OSError):
+                raise
+            raise self._closed() if self._origin is None else self._lost(error) from error
+        else:
+            self._idle.append(client)
+        finally:
+            self._busy.discard(client)
 
     def _lost(self, error: Exception) -> StoreConnectionError:
         """Forget all connections, since they all lead to the server that was lost, and say why it was."""
@@ -156,15 +186,6 @@ class Connections:
         # Its own clone method would retry for as long as its timeout.
         return open_client(Endpoint(origin.host, origin.port), self._timeout)
 
-    def _open_waiter(self) -> Waiter:
-        if self._origin is None:
-            raise self._closed()
-        assert self._address is not None
-        try:
-            return Waiter(self._address, self._timeout.total_seconds())
-        except OSError as error:
-            raise self._lost(error) from error
-
     def _probe(self) -> StoreConnectionError | None:
         """Say what is wrong, unless the server answers."""
         if self._address is None:
@@ -192,7 +213,7 @@ class Connections:
         if self._address is None:
             return False
         try:
-            Waiter(self._address, self._greeting_patience).close()
+            Client(self._address, self._greeting_patience).close()
         except (OSError, ProtocolError):
             return False
         return True
@@ -200,7 +221,7 @@ class Connections:
     def _greet(self, address: Endpoint) -> None:
         patience = self._greeting_patience
         try:
-            Waiter(address, patience).close()
+            Client(address, patience).close()
         except ProtocolError:
             # Either it speaks another version, or it was about to die: then nobody listens any more.
             socket.create_connection(address, patience).close()

@@ -60,7 +60,7 @@ def create_backend(params: RendezvousParameters) -> tuple[C10dRendezvousBackend,
             "must be greater than zero."
         )
     found = find_store(endpoint, is_host, read_timeout)
-    store = C10dStore(found.store)
+    store = C10dStore(found.store, is_shared=False)
     try:
         _check_owner(store, params.run_id, endpoint, claims=is_host is not False)
         store.connect()

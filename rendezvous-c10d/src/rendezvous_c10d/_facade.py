@@ -6,7 +6,7 @@ from typing import Any
 
 from rendezvous_c10d._errors import known_to_torch
 from rendezvous_core import Store
-from rendezvous_core.store import Timeout, Value
+from rendezvous_core.store import Timeout, Value, Write
 
 
 class StoreFacade:
@@ -86,6 +86,16 @@ class StoreFacade:
         """See base class."""
         with known_to_torch():
             self._port.multi_set(keys, values)
+
+    def peek_all(self, keys: Sequence[str]) -> list[bytes | None]:
+        """See `rendezvous_core.Store`."""
+        with known_to_torch():
+            return self._port.peek_all(keys)
+
+    def write_all(self, writes: Sequence[Write]) -> None:
+        """See `rendezvous_core.Store`."""
+        with known_to_torch():
+            self._port.write_all(writes)
 
     def queue_push(self, key: str, value: Value) -> None:
         """See base class."""

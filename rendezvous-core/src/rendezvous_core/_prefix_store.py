@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from rendezvous_core.store import Store, Timeout, Value, peek
+from rendezvous_core.store import Store, Timeout, Value, Write, peek
 
 
 class PrefixStore(Store):
@@ -80,6 +80,14 @@ class PrefixStore(Store):
     def multi_set(self, keys: Sequence[str], values: Sequence[Value]) -> None:
         """See base class."""
         self._store.multi_set(self._full(keys), values)
+
+    def peek_all(self, keys: Sequence[str]) -> list[bytes | None]:
+        """See base class."""
+        return self._store.peek_all(self._full(keys))
+
+    def write_all(self, writes: Sequence[Write]) -> None:
+        """See base class."""
+        self._store.write_all([(method, self._start + key, value) for method, key, value in writes])
 
     def queue_push(self, key: str, value: Value) -> None:
         """See base class."""

@@ -11,7 +11,7 @@ from urllib.parse import quote, unquote
 from rendezvous_core._backend import Members, MembershipBackend, Token
 from rendezvous_core._errors import RendezvousConnectionError, RendezvousStateError, RendezvousTimeoutError
 from rendezvous_core._prefix_store import PrefixStore
-from rendezvous_core.store import Store, peek
+from rendezvous_core.store import Store, Write, peek
 
 _STATE = "state"
 _INDEX = "index"
@@ -103,13 +103,15 @@ class StoreBackend(MembershipBackend):
         self._check_open()
         run, key, value = self._run, _member(node), token_bytes(_NONCE) + record
         former = self._written.get(node)
+        writes: list[Write] = []
         # That one's own last record still stands proves that the index still names the node.
         if former is None or run.compare_set(key, former, value) != value:
-            run.set(key, value)
-            run.append(_INDEX, _entry(node))
-        self._written[node] = value
+            writes += [("set", key, value), ("append", _INDEX, _entry(node))]
         if announce:
-            run.set(_BELL, b"1")
+            writes.append(("set", _BELL, b"1"))
+        if writes:
+            run.write_all(writes)
+        self._written[node] = value
 
     def remove_member(self, node: str) -> None:
         """See base class."""
@@ -127,7 +129,7 @@ class StoreBackend(MembershipBackend):
         lines = index.decode(errors="replace").split("\n")
         entries = [unquote(line[1:]) for line in lines if line.startswith("+")]
         nodes = list(dict.fromkeys(entries))
-        values = self._values([_member(node) for node in nodes])
+        values = self._run.peek_all([_member(node) for node in nodes])
         records = {node: value[_NONCE:] for node, value in zip(nodes, values, strict=True) if value}
         if None in values or len(entries) > 2 * len(records) + _SLACK:
             self._compact(index, nodes, records)
@@ -221,14 +223,6 @@ class StoreBackend(MembershipBackend):
             self._idle.append(store)
             raise
         self._idle.append(store)
-
-    def _values(self, keys: Sequence[str]) -> Sequence[bytes | None]:
-        if not keys:
-            return []
-        with contextlib.suppress(RendezvousTimeoutError):
-            if self._run.check(keys):
-                return self._run.multi_get(keys)
-        return [peek(self._run, key) for key in keys]  # part of the data was lost
 
     def _compact(self, index: bytes, nodes: Collection[str], kept: Collection[str]) -> None:
         """Drop from the index all but the nodes that are ``kept``, unless one was added meanwhile.

@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Collection, Sequence
 from datetime import timedelta
 from secrets import token_hex
+from typing import Literal
 
 from rendezvous_core._errors import RendezvousError, RendezvousTimeoutError
 
@@ -15,9 +16,14 @@ Timeout = timedelta | float
 Value = str | bytes
 """What can be written; strings are stored as UTF-8. What is read is always bytes."""
 
+Write = tuple[Literal["set", "append"], str, Value]
+"""One of several writes: the method, the key, and the value."""
+
 DEFAULT_TIMEOUT = timedelta(seconds=300)
 
-_ABSENT = b"\0absent"
+ABSENT = b"\0absent"
+"""What no key holds; to compare a value with it is to look at it."""
+
 _ITEM = b"+"
 _ABANDONED = b"-"
 _PATIENCE = 0.5
@@ -122,6 +128,21 @@ class Store(ABC):
         check_pairs(keys, values)
         for key, value in zip(keys, values, strict=True):
             self.set(key, value)
+
+    def peek_all(self, keys: Sequence[str]) -> list[bytes | None]:
+        """Return the values in the order of ``keys``, ``None`` for each that is missing; never blocks.
+
+        Not in torch's stores. Override it where several keys can be looked at in one round trip.
+        """
+        return [peek(self, key) for key in keys]
+
+    def write_all(self, writes: Sequence[Write]) -> None:
+        """Make the writes one after the other; others may see the first before the last.
+
+        Not in torch's stores. Override it where several writes can be sent together.
+        """
+        for method, key, value in writes:
+            self.append(key, value) if method == "append" else self.set(key, value)
 
     def queue_push(self, key: str, value: Value) -> None:
         """Append an item to the queue ``key``. Queues and plain values do not share a key."""
@@ -238,8 +259,8 @@ def check_pairs(keys: Sequence[str], values: Sequence[Value]) -> None:
 
 def peek(store: Store, key: str) -> bytes | None:
     """Return a value, or ``None`` where there is none, in one operation that never blocks."""
-    value = store.compare_set(key, _ABSENT, _ABSENT)
-    return None if value == _ABSENT else value
+    value = store.compare_set(key, ABSENT, ABSENT)
+    return None if value == ABSENT else value
 
 
 def keys_timeout(

@@ -116,6 +116,15 @@ class StoreValues(StoreFixtures):
             store.multi_set(["one"], [b"1", b"2"])
         assert store.num_keys() == 0
 
+    def test_write_all_and_peek_all(self, store: Store, other: Store) -> None:
+        """Several writes in their order, and values of keys of which some are missing."""
+        store.write_all(
+            [("set", "one", b"1"), ("append", "two", "2"), ("append", "one", b"\0"), ("set", "two", b"")]
+        )
+        assert other.peek_all(["two", "three", "one", "one"]) == [b"", None, b"1\0", b"1\0"]
+        store.write_all([])
+        assert store.peek_all([]) == []
+
     # Numbers
 
     def test_add(self, store: Store, other: Store) -> None:

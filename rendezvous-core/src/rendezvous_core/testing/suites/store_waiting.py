@@ -42,6 +42,18 @@ class StoreWaiting(StoreFixtures):
         writes[write]()
         assert reading.result(self.patience) == b"1"
 
+    def test_a_wait_goes_on_while_others_look(self, store: Store, other: Store) -> None:
+        """Whoever looks at a missing key, or compares its value in vain, ends nobody's wait for it."""
+        waiting, reading = start(store.wait, ["key"]), start(store.get, "key")
+        assert is_blocked(waiting, self.moment / 4)
+        other.peek_all(["key"])
+        other.compare_set("key", b"expected", b"desired")
+        assert is_blocked(waiting, self.moment)
+        assert is_blocked(reading, self.moment)
+        other.set("key", b"value")
+        waiting.result(self.patience)
+        assert reading.result(self.patience) == b"value"
+
     def test_get_runs_out_of_time(self, store: Store) -> None:
         """``get`` raises `RendezvousTimeoutError`, naming the key, after the timeout of the store."""
         store.set("there", b"")

@@ -1,4 +1,4 @@
-"""Waiting for keys in torch's own protocol."""
+"""A client in torch's own protocol."""
 
 import logging
 import socket
@@ -8,9 +8,9 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from torch.distributed import TCPStore
 
-from rendezvous_c10d import _waiter
+from rendezvous_c10d import _client
 from rendezvous_c10d._c10d_store import C10dStore
-from rendezvous_c10d._waiter import ProtocolError, Waiter
+from rendezvous_c10d._client import Client, ProtocolError
 from rendezvous_core import RendezvousConnectionError, RendezvousTimeoutError
 from rendezvous_core.endpoint import Endpoint
 from rendezvous_core.testing.suites.threads import is_blocked, start
@@ -25,44 +25,44 @@ def store(request: pytest.FixtureRequest) -> TCPStore:
 
 
 @pytest.fixture
-def waiter(store: TCPStore) -> Iterator[Waiter]:
-    waiter = Waiter(Endpoint(store.host, store.port), PATIENCE)
-    yield waiter
-    waiter.close()
+def client(store: TCPStore) -> Iterator[Client]:
+    client = Client(Endpoint(store.host, store.port), PATIENCE)
+    yield client
+    client.close()
 
 
-def test_keys_that_exist(store: TCPStore, waiter: Waiter) -> None:
+def test_keys_that_exist(store: TCPStore, client: Client) -> None:
     store.set("one", "1")
     store.set("größer/als eins", "2")
-    assert waiter.wait(["one", "größer/als eins"], PATIENCE)
+    assert client.wait(["one", "größer/als eins"], PATIENCE)
 
 
-def test_the_time_runs_out_and_the_connection_goes_on(store: TCPStore, waiter: Waiter) -> None:
+def test_the_time_runs_out_and_the_connection_goes_on(store: TCPStore, client: Client) -> None:
     store.set("one", "1")
-    assert not waiter.wait(["one", "two"], 0.02)
-    assert not waiter.wait(["two"], 0)
+    assert not client.wait(["one", "two"], 0.02)
+    assert not client.wait(["two"], 0)
     store.set("two", "2")
-    assert waiter.wait(["one", "two"], PATIENCE)
+    assert client.wait(["one", "two"], PATIENCE)
 
 
-def test_a_key_that_comes_in_the_last_moment(store: TCPStore, waiter: Waiter) -> None:
+def test_a_key_that_comes_in_the_last_moment(store: TCPStore, client: Client) -> None:
     """The answer and the cancellation may cross; the next wait must take neither for its own."""
     crossed = set()
     with ThreadPoolExecutor() as pool:
         for number in range(200):
             key, seconds = f"key{number}", 0.0002 * (number % 10)
             writing = pool.submit(store.set, key, "value")
-            crossed.add(waiter.wait([key], seconds))
+            crossed.add(client.wait([key], seconds))
             writing.result(PATIENCE)
-            assert not waiter.wait([f"missing{number}"], 0)
-            assert waiter.wait([key], PATIENCE)
+            assert not client.wait([f"missing{number}"], 0)
+            assert client.wait([key], PATIENCE)
     assert True in crossed
 
 
-def test_closing_ends_the_wait(waiter: Waiter) -> None:
-    waiting = start(waiter.wait, ["key"], PATIENCE)
+def test_closing_ends_the_wait(client: Client) -> None:
+    waiting = start(client.wait, ["key"], PATIENCE)
     assert is_blocked(waiting, 0.1)
-    waiter.close()
+    client.close()
     assert isinstance(waiting.exception(PATIENCE), OSError)
 
 
@@ -78,16 +78,16 @@ def test_closing_the_store_ends_its_waits(store: TCPStore) -> None:
 
 def test_a_server_that_says_nothing() -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent, pytest.raises(TimeoutError):
-        Waiter(Endpoint(*silent.getsockname()), 0.05)
+        Client(Endpoint(*silent.getsockname()), 0.05)
 
 
 def test_another_protocol(
     store: TCPStore, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Should torch change its protocol, waits are made of looks."""
-    monkeypatch.setattr(_waiter, "_PING", b"\xee")
+    monkeypatch.setattr(_client, "_PING", b"\xee")
     with pytest.raises(ProtocolError):
-        Waiter(Endpoint(store.host, store.port), 0.3)
+        Client(Endpoint(store.host, store.port), 0.3)
     ours = C10dStore(store, 0.3)
     waiting = start(ours.wait, ["key"], PATIENCE)
     assert is_blocked(waiting, 0.1)

@@ -1,0 +1,168 @@
+"""A client of a TCPStore."""
+
+import socket
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from secrets import token_bytes
+from struct import pack, unpack
+
+from rendezvous_core.endpoint import Endpoint
+
+_VALIDATE = b"\0" + pack("=I", 0x3C85F7CE)
+_SET = b"\x01"
+_COMPARE_SET = b"\x02"
+_ADD = b"\x04"
+_CHECK = b"\x05"
+_WAIT = b"\x06"
+_NUM_KEYS = b"\x07"
+_DELETE_KEY = b"\x08"
+_APPEND = b"\x09"
+_CANCEL = b"\x0c"
+_PING = b"\x0d"
+
+_READY = _STOPPED = b"\0"
+_CANCELLED = b"\1"
+
+_CHUNK = 1 << 16
+_TOGETHER = 256
+"""Questions asked at a time, so that neither side waits for the other to read."""
+
+
+class ProtocolError(Exception):
+    """The server speaks something else."""
+
+
+class Client:
+    """A connection to a TCPStore, in torch's own protocol, for one thread at a time.
+
+    torch's client blocks in C++ code that nobody can end, neither with the store nor with the
+    process, and it logs two warnings whenever a wait runs out of time, which happens here at each
+    keep-alive. It awaits each look by itself, where here what belongs together goes together.
+    This protocol is the same from torch 2.5 to 2.13; another one is noticed when connecting.
+
+    The methods are those of torch's stores, and as there `set` and `append` have no answer: they
+    are sent with the next call that has one.
+
+    Raises:
+        OSError: the server cannot be reached, or does not answer for ``patience`` seconds; so do all
+            methods, and the connection is of no more use.
+        ProtocolError: the server speaks something else.
+    """
+
+    def __init__(self, endpoint: Endpoint, patience: float) -> None:
+        self._patience = patience
+        self._socket = socket.create_connection(endpoint, patience)
+        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._unsent: list[bytes] = []
+        self._received = bytearray()
+        nonce = token_bytes(4)
+        try:
+            self._send(_VALIDATE, _PING, nonce)
+            answer = self._answer(len(nonce))
+        except ConnectionError as error:
+            raise ProtocolError(f"hung up on our greeting: {error}") from error
+        if answer != nonce:
+            raise ProtocolError(f"answered our greeting with {answer!r}")
+
+    def set(self, key: str, value: bytes) -> None:
+        """Write a value."""
+        self._unsent += [_SET, _key(key), _text(value)]
+
+    def append(self, key: str, value: bytes) -> None:
+        """Append to a value."""
+        self._unsent += [_APPEND, _key(key), _text(value)]
+
+    def check(self, keys: Sequence[str]) -> bool:
+        """Whether all keys exist."""
+        self._send(_CHECK, _keys(keys))
+        return self._answer(1) == _READY
+
+    def look(self, keys: Sequence[str], absent: bytes) -> list[bytes]:
+        """Return the values, ``absent``, which no key holds, in place of those that are missing."""
+        values = []
+        for start in range(0, len(keys), _TOGETHER):
+            some = keys[start : start + _TOGETHER]
+            # The legacy server hangs up on whoever gets a key that is missing.
+            self._send(*(_COMPARE_SET + _key(key) + 2 * _text(absent) for key in some))
+            values += [self._value() for _ in some]
+        return values
+
+    def compare_set(self, key: str, expected: bytes, desired: bytes) -> bytes:
+        """Write ``desired`` if ``expected`` stands there; return what then does."""
+        self._send(_COMPARE_SET, _key(key), _text(expected), _text(desired))
+        return self._value()
+
+    def add(self, key: str, amount: int) -> int:
+        """Add to an integer."""
+        self._send(_ADD, _key(key), pack("=q", amount))
+        return self._number()
+
+    def delete_key(self, key: str) -> bool:
+        """Remove a key."""
+        self._send(_DELETE_KEY, _key(key))
+        return self._number() == 1
+
+    def num_keys(self) -> int:
+        """Count the keys."""
+        self._send(_NUM_KEYS)
+        return self._number()
+
+    def wait(self, keys: Sequence[str], seconds: float) -> bool:
+        """Block until all keys exist, at most ``seconds``; ``False`` when the time runs out.
+
+        The server also ends a wait for a key that somebody compared without its being there.
+        """
+        self._send(_WAIT, _keys(keys))
+        try:
+            stopped = self._answer(1, seconds) == _STOPPED
+        except TimeoutError:
+            self._send(_CANCEL)
+            stopped = self._answer(1) == _STOPPED  # which was on its way; the cancellation is answered too
+            if stopped and self._answer(1) != _CANCELLED:
+                raise
+        return stopped
+
+    def close(self) -> None:
+        """Disconnect; may be called while another thread waits, which raises there."""
+        with suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RDWR)
+        self._socket.close()
+
+    def _send(self, *parts: bytes) -> None:
+        message = b"".join((*self._unsent, *parts))
+        self._unsent.clear()
+        self._socket.settimeout(self._patience)
+        self._socket.sendall(message)
+
+    def _answer(self, size: int, seconds: float | None = None) -> bytes:
+        deadline = time.monotonic() + (self._patience if seconds is None else seconds)
+        while len(self._received) < size:
+            # No time at all would mean not to block, which is another error.
+            self._socket.settimeout(max(deadline - time.monotonic(), 0.001))
+            received = self._socket.recv(_CHUNK)
+            if not received:
+                raise ConnectionResetError("the connection was closed")
+            self._received += received
+        answer = bytes(self._received[:size])
+        del self._received[:size]
+        return answer
+
+    def _number(self) -> int:
+        number: int = unpack("=q", self._answer(8))[0]
+        return number
+
+    def _value(self) -> bytes:
+        return self._answer(self._number())
+
+
+def _text(value: bytes) -> bytes:
+    return pack("=Q", len(value)) + value
+
+
+def _key(key: str) -> bytes:
+    return _text(f"/{key}".encode())
+
+
+def _keys(keys: Sequence[str]) -> bytes:
+    return pack("=Q", len(keys)) + b"".join(map(_key, keys))
