@@ -433,7 +433,7 @@ BITES = [
     Bite(
         "asks that arrive together are looked at together",
         Node._cycle,
-        "yield Rest(min(rest, self._timing.look))",
+        "yield Rest(self._rest)",
         "pass",
         scenarios.many_come_together,
     ),

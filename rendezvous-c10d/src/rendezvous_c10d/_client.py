@@ -1,12 +1,12 @@
 """A client of a TCPStore."""
 
 import socket
-import time
 from collections.abc import Sequence
 from contextlib import suppress
 from secrets import token_bytes
 from struct import pack, unpack
 
+from rendezvous_core.crowd import listener
 from rendezvous_core.endpoint import Endpoint
 
 _VALIDATE = b"\0" + pack("=I", 0x3C85F7CE)
@@ -51,9 +51,14 @@ class Client:
     """
 
     def __init__(self, endpoint: Endpoint, patience: float) -> None:
-        self._patience = patience
         self._socket = socket.create_connection(endpoint, patience)
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        # With the kernel's own timeouts a call is one system call instead of two, each of which may cost a
+        # fight for the interpreter's lock.
+        self._socket.setblocking(True)
+        limit = pack("@ll", int(patience), int(patience % 1 * 1e6))
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, limit)
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, limit)
         self._unsent: list[bytes] = []
         self._received = bytearray()
         nonce = token_bytes(4)
@@ -114,17 +119,21 @@ class Client:
         The server also ends a wait for a key that somebody compared without its being there.
         """
         self._send(_WAIT, _keys(keys))
-        try:
-            stopped = self._answer(1, seconds) == _STOPPED
-        except TimeoutError:
-            self._send(_CANCEL)
-            stopped = self._answer(1) == _STOPPED  # which was on its way; the cancellation is answered too
-            if stopped and self._answer(1) != _CANCELLED:
-                raise
-        return stopped
+        with listener.wait(self._socket, seconds):
+            try:
+                return self._answer(1, socket.MSG_DONTWAIT) == _STOPPED
+            except TimeoutError:
+                self._send(_CANCEL)
+                stopped = self._answer(1) == _STOPPED  # was on its way: the cancellation is answered too
+                if stopped and self._answer(1) != _CANCELLED:
+                    raise
+                return stopped
 
     def close(self) -> None:
         """Disconnect; may be called while another thread waits, which raises there."""
+        listener.close(self._socket, self._disconnect)
+
+    def _disconnect(self) -> None:
         with suppress(OSError):
             self._socket.shutdown(socket.SHUT_RDWR)
         self._socket.close()
@@ -132,15 +141,17 @@ class Client:
     def _send(self, *parts: bytes) -> None:
         message = b"".join((*self._unsent, *parts))
         self._unsent.clear()
-        self._socket.settimeout(self._patience)
-        self._socket.sendall(message)
+        try:
+            self._socket.sendall(message)
+        except BlockingIOError as error:
+            raise TimeoutError("timed out") from error
 
-    def _answer(self, size: int, seconds: float | None = None) -> bytes:
-        deadline = time.monotonic() + (self._patience if seconds is None else seconds)
+    def _answer(self, size: int, flags: int = 0) -> bytes:
         while len(self._received) < size:
-            # No time at all would mean not to block, which is another error.
-            self._socket.settimeout(max(deadline - time.monotonic(), 0.001))
-            received = self._socket.recv(_CHUNK)
+            try:
+                received = self._socket.recv(_CHUNK, flags)
+            except BlockingIOError as error:
+                raise TimeoutError("timed out") from error
             if not received:
                 raise ConnectionResetError("the connection was closed")
             self._received += received

@@ -14,6 +14,7 @@ from torch.distributed import DistNetworkError, DistStoreError, PrefixStore, Sto
 from rendezvous_c10d._client import Client, ProtocolError
 from rendezvous_c10d._errors import StoreConnectionError, StoreLostError
 from rendezvous_c10d._threads import within
+from rendezvous_core.crowd import turn
 from rendezvous_core.endpoint import Endpoint
 
 T = TypeVar("T")
@@ -82,7 +83,7 @@ class Connections:
         if not self.speaks:
             return self.call_torch(call)
         try:
-            with self._client() as client:
+            with turn(), self._client() as client:
                 return call(client)
         except ProtocolError as error:
             result = self.call_torch(call)  # which fails too where the server was about to die

@@ -7,10 +7,10 @@ from secrets import token_hex
 from typing import Any
 
 from rendezvous_core import Members, MembershipBackend, RendezvousStateError, Token
+from rendezvous_core.crowd import turn
 from rendezvous_redis._link import Command, Link
 from rendezvous_redis._run import RedisRun
 from rendezvous_redis._scripts import PUT_MEMBER, SET_STATE
-from rendezvous_redis._turns import turn
 
 _TOKEN = re.compile(rb"([0-9]+-[0-9]+) [0-9a-f]{32}")
 _MEMBERS_TOKEN = re.compile(rb"([0-9]+-[0-9]+)")

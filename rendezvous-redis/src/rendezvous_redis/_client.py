@@ -13,12 +13,12 @@ from typing import Any, TypeVar
 from redis.exceptions import MovedError, RedisError
 
 from rendezvous_core import Endpoint, RendezvousConnectionError
+from rendezvous_core.crowd import turn
 from rendezvous_redis._errors import explain, is_passing
 from rendezvous_redis._link import Address, Command, Link
 from rendezvous_redis._locate import locator_of
 from rendezvous_redis._scripts import Script
 from rendezvous_redis._target import Target
-from rendezvous_redis._turns import turn
 
 T = TypeVar("T")
 

@@ -13,7 +13,7 @@ from redis.exceptions import ConnectionError, NoScriptError, ResponseError, Time
 from redis.retry import Retry
 
 from rendezvous_core import Endpoint
-from rendezvous_redis._listener import listener
+from rendezvous_core.crowd import listener
 from rendezvous_redis._scripts import Script
 from rendezvous_redis._target import Credentials, Target
 from rendezvous_redis._tls import TlsConnection

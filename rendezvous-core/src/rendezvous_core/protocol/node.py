@@ -97,6 +97,7 @@ class Node:
         self._passed = False
         self._failed = False
         self._missing = 0
+        self._rest = 0.0
 
     # What the user wants
 
@@ -181,10 +182,12 @@ class Node:
         if self._stale or self.finished or self._news:
             return
         if watch is not None and self.now > began:
-            # Asks that arrive together are best decided together: rest as long as the pass took, and
-            # longer while so many are missing that the next ones cannot complete the round.
-            rest = (self.now - began) * (1 + self._missing / _SHARE)
-            yield Rest(min(rest, self._timing.look))
+            # Asks that arrive together are best decided together: rest as long as the pass took, and twice
+            # as long each time while so many are missing that the next ones cannot complete the round.
+            took = self.now - began
+            most = took * (1 + self._missing / _SHARE)
+            self._rest = min(max(took, 2 * self._rest), most, self._timing.look)
+            yield Rest(self._rest)
         self._stale = yield Wait(self._token, watch, max(0.0, self._next_duty() - self.now))
 
     def _beat(self) -> Steps:

@@ -1,4 +1,9 @@
-"""Waits for data on all connections of a process, in one thread."""
+"""For backends whose clients are Python: where many nodes share a process, few of them talk at a time.
+
+Were each of hundreds of threads to wait for its server by itself, they would all be back at the same
+moment, and their fight for the interpreter's lock around every system call takes longer than the work.
+So one thread waits for all connections (`listener`), and threads take turns (`turn`).
+"""
 
 import os
 import selectors
@@ -8,9 +13,32 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from redis.exceptions import ConnectionError
+TURNS = 16
+PATIENCE = 2.0
+"""Seconds after which a thread talks out of turn: others may be held up by a silent server."""
 
-from rendezvous_redis._turns import PATIENCE, end_turn, take_turn
+_turns = threading.Semaphore(TURNS)
+
+
+@contextmanager
+def turn() -> Iterator[None]:
+    """Let few threads at a time do what is within, which should be short."""
+    granted = take_turn(PATIENCE)
+    try:
+        yield
+    finally:
+        if granted:
+            end_turn()
+
+
+def take_turn(timeout: float) -> bool:
+    """Wait for a turn at most ``timeout`` seconds; whether there is one, to be ended."""
+    return _turns.acquire(timeout=max(0.0, timeout))
+
+
+def end_turn() -> None:
+    """Give the turn to the next one."""
+    _turns.release()
 
 
 class _Waiter:
@@ -23,11 +51,7 @@ class _Waiter:
 
 
 class Listener:
-    """Wakes those who wait for data one after another, each with a turn.
-
-    One write wakes all nodes of a process. Were each to wait by itself, they would be back at the same
-    moment, and the fight of hundreds for the interpreter's lock takes longer than what they have to do.
-    """
+    """Wakes those who wait for data one after another, each with a turn."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -41,11 +65,11 @@ class Listener:
         with self._lock:
             descriptor = source.fileno()
             if descriptor < 0:
-                raise ConnectionError("the connection was closed")
+                raise ConnectionResetError("the connection was closed")
             self._selector.register(descriptor, selectors.EVENT_READ, waiter)
             if not self._is_running:
                 self._is_running = True
-                threading.Thread(target=self._run, name="rendezvous-redis-listener", daemon=True).start()
+                threading.Thread(target=self._run, name="rendezvous-listener", daemon=True).start()
         try:
             if not waiter.gate.acquire(timeout=timeout) and not self._forget(descriptor, waiter):
                 waiter.gate.acquire()
@@ -89,6 +113,8 @@ listener = Listener()
 
 
 def _renew() -> None:
+    global _turns
+    _turns = threading.Semaphore(TURNS)
     listener.__init__()  # type: ignore[misc]
 
 

@@ -1,4 +1,4 @@
-"""Waiting for data in one thread for all: whoever gets some goes on, few at a time."""
+"""Many threads of a process: one of them waits for the data of all, and few go on at a time."""
 
 import socket
 import threading
@@ -7,14 +7,12 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 
 import pytest
-import redis
 
+from rendezvous_core.crowd import TURNS, Listener
 from rendezvous_core.testing.suites.threads import is_blocked, start
-from rendezvous_redis._listener import Listener
-from rendezvous_redis._turns import TURNS
-from tests.redis.groups import PATIENCE
 
 MOMENT = 0.1
+PATIENCE = 60.0
 
 Pair = tuple[socket.socket, socket.socket]
 
@@ -69,7 +67,7 @@ def test_close(pairs: list[Pair]) -> None:
     assert is_blocked(waiting, MOMENT)
     listener.close(here, here.close)
     assert isinstance(waiting.exception(PATIENCE), OSError)
-    with pytest.raises(redis.ConnectionError, match="closed"):
+    with pytest.raises(ConnectionResetError, match="closed"):
         receive(listener, here)
     listener.close(here, here.close)
 
