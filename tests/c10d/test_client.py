@@ -1,6 +1,7 @@
 """A client in torch's own protocol."""
 
 import logging
+import os
 import socket
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -29,6 +30,77 @@ def client(store: TCPStore) -> Iterator[Client]:
     client = Client(Endpoint(store.host, store.port), PATIENCE)
     yield client
     client.close()
+
+
+def test_calls(store: TCPStore, client: Client) -> None:
+    """What is written is sent with the next question, in order."""
+    client.set("one", b"1")
+    client.append("one", b"\0")
+    client.append("größer/als eins", b"2")
+    assert client.check(["one", "größer/als eins"])
+    assert not client.check(["one", "none"])
+    assert store.get("one") == b"1\0"
+    assert client.compare_set("one", b"wrong", b"new") == b"1\0"
+    assert client.compare_set("one", b"1\0", b"new") == b"new"
+    assert client.add("sum", 5) == 5
+    assert client.add("sum", -(2**40)) == 5 - 2**40
+    assert client.num_keys() == store.num_keys()
+    assert [client.delete_key("one"), client.delete_key("one")] == [True, False]
+
+
+def test_many_questions_at_once(client: Client) -> None:
+    keys = [f"key{number}" for number in range(1000)]
+    for key in keys[::2]:
+        client.set(key, 100 * key.encode())
+    values = client.look(keys, b"absent")
+    assert values == [b"absent" if number % 2 else 100 * key.encode() for number, key in enumerate(keys)]
+
+
+def test_an_interrupted_call_leaves_no_answer_behind(store: TCPStore) -> None:
+    """A signal's handler may raise anywhere: the next call must not take that answer for its own."""
+    ours = C10dStore(store)
+    ours.set("key", "value")
+
+    def interrupted(client: Client) -> None:
+        client._send(_client._NUM_KEYS)
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        ours._connections.call(interrupted)
+    assert ours.get("key") == b"value"
+
+
+def test_a_forked_child_has_connections_of_its_own(store: TCPStore) -> None:
+    ours = C10dStore(store)
+    ours.set("key", "parent's")
+    child = os.fork()
+    if child == 0:
+        try:
+            for number in range(100):
+                ours.set("child", str(number))
+        finally:
+            ours.close()
+            os._exit(0)
+    for _ in range(100):
+        assert ours.get("key") == b"parent's"
+    os.waitpid(child, 0)
+    assert ours.get("child") == b"99"
+    assert ours.get("key") == b"parent's"
+
+
+def test_those_who_wait_for_a_key_do_not_wake_each_other(
+    store: TCPStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each waits once, however many look at the key meanwhile."""
+    waits = []
+    wait = Client.wait
+    monkeypatch.setattr(Client, "wait", lambda *arguments: waits.append(1) or wait(*arguments))
+    ours = C10dStore(store)
+    waiting = [start(ours.get, "key") for _ in range(8)]
+    assert all(is_blocked(each, 0.05) for each in waiting)
+    ours.set("key", "value")
+    assert [each.result(PATIENCE) for each in waiting] == [b"value"] * 8
+    assert len(waits) == 8
 
 
 def test_keys_that_exist(store: TCPStore, client: Client) -> None:

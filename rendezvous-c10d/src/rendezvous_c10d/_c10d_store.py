@@ -121,6 +121,8 @@ class C10dStore(Store):
         def look(store: Any) -> list[bytes]:
             if isinstance(store, Client):
                 return store.look(keys, ABSENT)
+            if store.check(list(keys)):
+                return list(store.multi_get(list(keys)))
             return [bytes(store.compare_set(key, ABSENT, ABSENT)) for key in keys]
 
         values = self._connections.call(look) if keys else []

@@ -2,6 +2,7 @@
 
 import contextlib
 import logging
+import os
 import socket
 import threading
 import time
@@ -60,6 +61,7 @@ class Connections:
         self._idle: list[Client] = []
         self._busy: set[Client] = set()
         self._was_lost = False
+        self._pid = os.getpid()
 
     def connect(self) -> None:
         """Open now what the first call, the first wait, and `native` would open."""
@@ -122,6 +124,7 @@ class Connections:
 
     def close(self) -> None:
         """Let go of all connections, and of the server if it is hosted here; ends all waits."""
+        self._leave_to_parent()
         self._origin = self._quick = self._native = None
         for client in [*self._busy, *self._idle]:
             client.close()
@@ -133,6 +136,7 @@ class Connections:
         if self._origin is None:
             raise self._closed()
         assert self._address is not None
+        self._leave_to_parent()
         client = None
         try:
             client = self._idle.pop() if self._idle else Client(self._address, self._timeout.total_seconds())
@@ -145,9 +149,17 @@ class Connections:
                 raise
             raise self._closed() if self._origin is None else self._lost(error) from error
         else:
-            self._idle.append(client)
+            if self._origin is None:
+                client.close()
+            else:
+                self._idle.append(client)
         finally:
             self._busy.discard(client)
+
+    def _leave_to_parent(self) -> None:
+        """In a forked child, forget the connections: they are those of the parent."""
+        if self._pid != os.getpid():
+            self._pid, self._idle, self._busy = os.getpid(), [], set()
 
     def _lost(self, error: Exception) -> StoreConnectionError:
         """Forget all connections, since they all lead to the server that was lost, and say why it was."""

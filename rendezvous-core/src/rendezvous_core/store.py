@@ -4,6 +4,7 @@ import re
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Sequence
+from contextlib import suppress
 from datetime import timedelta
 from secrets import token_hex
 from typing import Literal
@@ -130,10 +131,15 @@ class Store(ABC):
             self.set(key, value)
 
     def peek_all(self, keys: Sequence[str]) -> list[bytes | None]:
-        """Return the values in the order of ``keys``, ``None`` for each that is missing; never blocks.
+        """Return the values in the order of ``keys``, ``None`` for each that is missing, without waiting.
 
         Not in torch's stores. Override it where several keys can be looked at in one round trip.
         """
+        if not keys:
+            return []
+        with suppress(RendezvousTimeoutError):  # one was deleted meanwhile
+            if self.check(keys):
+                return list(self.multi_get(keys))
         return [peek(self, key) for key in keys]
 
     def write_all(self, writes: Sequence[Write]) -> None:
