@@ -49,6 +49,7 @@ class SecureServer:
         certificates = Certificates(folder / "tls")
         self.ca_cert = certificates.ca_cert
         self.ssl_cert, self.ssl_cert_key = certificates.issue("client.test")
+        self._member = certificates.issue("member.test", "member")
         certificate, key = certificates.issue("127.0.0.1")
         self.server = EtcdServer(
             folder / "data",
@@ -72,6 +73,12 @@ class SecureServer:
     def certificates(self) -> dict[str, Any]:
         """What every client needs."""
         return {"ca_cert": self.ca_cert, "ssl_cert": self.ssl_cert, "ssl_cert_key": self.ssl_cert_key}
+
+    @property
+    def certificates_of_member(self) -> dict[str, Any]:
+        """What says who the client is, so that no password is needed."""
+        certificate, key = self._member
+        return {"ca_cert": self.ca_cert, "ssl_cert": certificate, "ssl_cert_key": key}
 
     credentials: ClassVar[dict[str, Any]] = {"user": "member", "password": PASSWORD}
     """What clients need once there are users."""

@@ -353,6 +353,13 @@ def test_wrong_credentials(tmp_path: Path, run_id: str) -> None:
             ("etcd-v3", {"key_prefix": "/else"}, RendezvousStateError, "does not let the user 'member' read"),
             ("etcd-v2", {"password": "wrong"}, RendezvousStateError, "the user 'member' do this: check user"),
             ("etcd-v2", {"key_prefix": "/else"}, RendezvousStateError, "the user 'member' do this"),
+            ("etcd-v2", {"user": None, "password": None}, RendezvousConnectionError, "that it does not know"),
+            (
+                "etcd-v2",
+                {"user": None, "password": None, "key_prefix": "/else", **secure.certificates_of_member},
+                RendezvousStateError,
+                "clients without a user",
+            ),
         ]
         for backend in ("etcd-v3", "etcd-v2"):
             cases += [

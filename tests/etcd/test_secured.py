@@ -21,7 +21,6 @@ OpenRun = Callable[[str], tuple[MembershipBackend, Store]]
 
 class Secured:
     backend_name = "etcd-v3"
-    users = True
     read_timeout = 2
 
     @pytest.fixture(scope="class")
@@ -29,8 +28,7 @@ class Secured:
     def server(cls, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SecureServer]:
         server = SecureServer(tmp_path_factory.mktemp("etcd"))
         server.start()
-        if cls.users:
-            server.enable_auth() if cls.backend_name == "etcd-v3" else server.enable_v2_auth()
+        server.enable_auth() if cls.backend_name == "etcd-v3" else server.enable_v2_auth()
         yield server
         server.stop()
 
@@ -41,8 +39,7 @@ class Secured:
 
     @pytest.fixture
     def options(self, server: SecureServer) -> dict[str, Any]:
-        users = server.credentials if self.users else {}
-        return {"read_timeout": self.read_timeout, **server.certificates, **users}
+        return {"read_timeout": self.read_timeout, **server.certificates, **server.credentials}
 
     @pytest.fixture
     def open_run(self, link: Proxy, options: dict[str, Any]) -> Iterator[OpenRun]:
@@ -90,8 +87,13 @@ class TestHandlerV3(Secured, HandlerSuite):
 
 
 class V2(Secured):
+    """The certificate says who the client is."""
+
     backend_name = "etcd-v2"
-    users = False
+
+    @pytest.fixture
+    def options(self, server: SecureServer) -> dict[str, Any]:
+        return {"read_timeout": self.read_timeout, **server.certificates_of_member}
 
 
 class TestBackendV2(V2, MembershipSuite):
@@ -99,6 +101,10 @@ class TestBackendV2(V2, MembershipSuite):
 
 
 class TestStoreV2(V2, StoreSuite):
+    pass
+
+
+class TestHandlerV2(V2, HandlerSuite):
     pass
 
 

@@ -21,9 +21,9 @@ class Certificates:
         self.ca_cert = str(folder / "ca.pem")
         self._authority.cert_pem.write_to_path(self.ca_cert)
 
-    def issue(self, name: str) -> tuple[str, str]:
-        """Certify ``name``; returns the paths of the certificate and of its key."""
-        issued = self._authority.issue_cert(name)
+    def issue(self, name: str, user: str | None = None) -> tuple[str, str]:
+        """Certify ``name``, as that of ``user``; returns the paths of the certificate and of its key."""
+        issued = self._authority.issue_cert(name, common_name=user)
         certificate, key = self._folder / f"{name}.pem", self._folder / f"{name}.key"
         certificate.write_bytes(b"".join(blob.bytes() for blob in issued.cert_chain_pems))
         issued.private_key_pem.write_to_path(str(key))

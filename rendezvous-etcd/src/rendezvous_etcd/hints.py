@@ -23,5 +23,8 @@ def hint(text: str, secure: bool) -> str:
     if not re.search(_CLOSED, text):
         return ""
     if secure:
-        return " (if it does not speak TLS, leave out protocol=https and the certificates)"
+        return (
+            " (if it does not speak TLS, leave out protocol=https and the certificates; its v2 API hangs up "
+            "on certificates of users that it does not know, too)"
+        )
     return " (if it speaks TLS, say protocol=https)"

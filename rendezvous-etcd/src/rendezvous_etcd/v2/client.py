@@ -189,8 +189,9 @@ class EtcdCalls:
                 "start an etcd before 3.6 with --enable-v2."
             )
         if isinstance(error, etcd.EtcdInsufficientPermissions):
+            who = f"the user {client.username!r}" if client.username else "clients without a user"
             return RendezvousStateError(
-                f"{where} does not let the user {client.username!r} do this: check user and password, and "
+                f"{where} does not let {who} do this: check user and password, and "
                 f"that it may read and write the keys below the prefix ({text})."
             )
         if isinstance(error, etcd.EtcdKeyError | etcd.EtcdValueError):
