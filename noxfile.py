@@ -21,8 +21,6 @@ PYPROJECTS: dict[str, dict[str, Any]] = {
     for path in sorted(Path(__file__).parent.glob("rendezvous-*/pyproject.toml"))
 }
 PROJECTS: dict[str, dict[str, Any]] = {name: each["project"] for name, each in PYPROJECTS.items()}
-DRAFTS = {"rendezvous-c10d"}
-"""Distributions whose tests run only when asked for, as ``nox -s "tests(c10d-3.11)"``."""
 MOSTLY_SERVERS = {
     "rendezvous-etcd": [f"tests/etcd/test_{each}.py" for each in ("v3_kit", "v2_kit", "plugins", "fork")],
     "rendezvous-redis": ["tests/redis", "-k", "not redis- and not sentinel and not cluster"],
@@ -143,14 +141,3 @@ def provide(session: nox.Session, *packages: str) -> None:
     quietly = {"DEBIAN_FRONTEND": "noninteractive", "RUNLEVEL": "1"}  # with that level no service is started
     for command in (["update"], ["install", "-y", "--no-install-recommends", *packages]):
         session.run("apt-get", *command, env=quietly, external=True, success_codes=[0, 100], silent=True)
-
-
-nox.options.sessions = [
-    *("lint", "types", "wheels", "docs", "downstream"),
-    *(
-        f"tests({name.removeprefix('rendezvous-')}-{python})"
-        for name in PROJECTS
-        if name not in DRAFTS
-        for python in pythons(name)
-    ),
-]

@@ -214,19 +214,22 @@ def measure(contender: str, nodes: int) -> Result:
     return Result(contender, nodes, seconds, operations, size, type(error).__name__ if error else "")
 
 
-def print_table(results: list[Result], reference: str) -> None:
-    """Print one line per contender and N, with the ratio to the reference where it ran."""
-    times = {(result.contender, result.nodes): result.seconds for result in results if not result.failure}
-    print(f"{'contender':<12} {'N':>5} {'seconds':>10} {'ops/node':>9} {'bytes/node':>11} {'faster':>9}")
+HEADER = f"{'contender':<12} {'N':>5} {'seconds':>10} {'ops/node':>9} {'bytes/node':>11} {'faster':>9}"
+
+
+def print_lines(results: list[Result], reference: str) -> None:
+    """Print one line per contender at one N, with the ratio to the reference where it ran."""
+    times = {result.contender: result.seconds for result in results if not result.failure}
     for result in results:
-        peer = times.get((reference, result.nodes))
+        peer = times.get(reference)
         ratio = f"{peer / result.seconds:8.1f}x" if peer and result.contender != reference else ""
         ratio = f"  {result.failure}" if result.failure else ratio
         operations = "" if result.operations_per_node is None else f"{result.operations_per_node:9.1f}"
         size = "" if result.bytes_per_node is None else f"{result.bytes_per_node:11.0f}"
         print(
             f"{result.contender:<12} {result.nodes:>5} {result.seconds:>10.4f} "
-            f"{operations:>9} {size:>11} {ratio:>9}"
+            f"{operations:>9} {size:>11} {ratio:>9}",
+            flush=True,
         )
 
 
@@ -268,7 +271,9 @@ def main(reference: str = "torch c10d") -> int:
         print("torch is not installed: its own handlers are left out", file=sys.stderr)
         contenders = [contender for contender in contenders if not contender.startswith("torch")]
     results = []
+    print(HEADER)
     for nodes in options.nodes:
+        of_nodes = []
         for contender in contenders:
             slow = contender.startswith("torch")
             if slow and nodes > options.torch_limit:
@@ -276,8 +281,9 @@ def main(reference: str = "torch c10d") -> int:
             runs = [measure(contender, nodes) for _ in range(1 if slow and nodes > 64 else options.repeat)]
             middle = statistics.median_low(run.seconds for run in runs)
             failed = [run for run in runs if run.failure]
-            results.append(failed[0] if failed else next(run for run in runs if run.seconds == middle))
-    print_table(results, reference)
+            of_nodes.append(failed[0] if failed else next(run for run in runs if run.seconds == middle))
+        print_lines(of_nodes, reference)
+        results += of_nodes
     if options.plot:
         write_plot(results, options.plot)
     if options.json:

@@ -102,13 +102,14 @@ class C10dStore(Store):
         """See base class."""
         limit = self._limit(None)
         deadline = time.monotonic() + limit
-        while True:
-            # A mere look at a missing key would wake all others who wait for it.
-            if not (self.check(keys) or self._appear(keys, deadline)):
-                raise self._timed_out(keys, limit)
+        # A mere look at a missing key would wake all others who wait for it.
+        while self.check(keys) or self._appear(keys, deadline):
             values = [value for value in self.peek_all(keys) if value is not None]
             if len(values) == len(keys):
                 return values
+            if time.monotonic() >= deadline:
+                break  # what was deleted meanwhile, or is a queue of torch's, has no value
+        raise self._timed_out(keys, limit)
 
     def multi_set(self, keys: Sequence[str], values: Sequence[Value]) -> None:
         """See base class."""

@@ -139,7 +139,9 @@ class Connections:
         self._leave_to_parent()
         client = None
         try:
-            client = self._idle.pop() if self._idle else Client(self._address, self._timeout.total_seconds())
+            with contextlib.suppress(IndexError):
+                client = self._idle.pop()
+            client = client or Client(self._address, self._timeout.total_seconds())
             self._busy.add(client)
             yield client
         except BaseException as error:
