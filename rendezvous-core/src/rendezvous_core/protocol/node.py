@@ -39,7 +39,7 @@ from rendezvous_core.protocol.records import Intent, Member, Settings, State
 _NEVER = float("-inf")
 
 _SHARE = 8
-"""A pass that so many more nodes could complete is worth as much time again."""
+"""For so many missing nodes, a rest may be longer by the time of one pass."""
 
 _MANY = 64
 """Spent tickets are pruned when there are this many more than twice the members."""
