@@ -3,7 +3,7 @@
 import logging
 import os
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -94,7 +94,12 @@ def test_those_who_wait_for_a_key_do_not_wake_each_other(
     """Each waits once, however many look at the key meanwhile."""
     waits = []
     wait = Client.wait
-    monkeypatch.setattr(Client, "wait", lambda *arguments: waits.append(1) or wait(*arguments))
+
+    def counted(client: Client, keys: Sequence[str], seconds: float) -> bool:
+        waits.append(keys)
+        return wait(client, keys, seconds)
+
+    monkeypatch.setattr(Client, "wait", counted)
     ours = C10dStore(store)
     waiting = [start(ours.get, "key") for _ in range(8)]
     assert all(is_blocked(each, 0.05) for each in waiting)
