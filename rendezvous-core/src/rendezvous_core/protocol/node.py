@@ -396,7 +396,9 @@ class Node:
         if decided != state or state.beat != self.member.beat:
             yield from self._write(decided, token)
         self._passed, self._failed = True, False
-        self._missing = max(0, state.settings.min_nodes - len(sight.fresh))
+        # While a round runs, whose participants may die, nobody looks more rarely.
+        forms = decided.phase == "joining"
+        self._missing = max(0, state.settings.min_nodes - len(sight.fresh)) if forms else 0
         for node in sight.forgotten:
             yield Remove(node)
         return watch
