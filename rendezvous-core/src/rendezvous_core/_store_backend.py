@@ -109,8 +109,7 @@ class StoreBackend(MembershipBackend):
             writes += [("set", key, value), ("append", _INDEX, _entry(node))]
         if announce:
             writes.append(("set", _BELL, b"1"))
-        if writes:
-            run.write_all(writes)
+        run.write_all(writes)
         self._written[node] = value
 
     def remove_member(self, node: str) -> None:
