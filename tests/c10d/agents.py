@@ -12,11 +12,18 @@ from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from rendezvous_core.protocol.codec import decode_member
 from rendezvous_core.sqlite import SqliteBackend
 
 PATIENCE = 120.0
 """Seconds within which what must happen happens; only what fails waits for so long."""
+
+FINDS_BACKENDS = torch.__version__ >= (2, 6)
+"""Whether torchrun looks for the backends of others."""
+
+TORCHRUN = "torch.distributed.run" if FINDS_BACKENDS else "rendezvous_c10d.torchrun"
 
 TRAIN = Path(__file__).with_name("train.py")
 
@@ -54,7 +61,7 @@ class Job:
         self._command = [
             sys.executable,
             "-m",
-            "torch.distributed.run",
+            TORCHRUN,
             f"--nnodes={nodes}",
             "--nproc-per-node=1",
             "--max-restarts=9",

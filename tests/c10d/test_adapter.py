@@ -89,6 +89,22 @@ def test_the_events_of_torch_are_recorded(tmp_path: Path, recorded: list[dict[st
     assert "RendezvousClosedError: " in recorded[-1]["message"]
 
 
+def test_who_has_failed_leaves_also_where_torch_raises_nothing_yet(tmp_path: Path) -> None:
+    """Up to 2.7 the agent shuts down where it stops its failed workers, and later once more."""
+    node, other = handler(tmp_path), handler(tmp_path)
+
+    def _stop_workers() -> None:
+        assert node.shutdown()
+
+    node.next_rendezvous()
+    _stop_workers()
+    assert node.shutdown()
+    assert not other.is_closed()
+    other.next_rendezvous()
+    assert other.shutdown()
+    assert node.is_closed()
+
+
 @pytest.fixture
 def recorded(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
     """Collects what reaches torch's logger of rendezvous events."""
@@ -145,7 +161,9 @@ def _unused() -> rendezvous_core.RendezvousStoreInfo:
 AGENT = """
 import json, signal, sys
 from torch.distributed.elastic.multiprocessing.api import SignalException, _terminate_process_handler
-from torch.distributed.elastic.rendezvous import RendezvousParameters, rendezvous_handler_registry
+from torch.distributed.elastic.rendezvous import RendezvousParameters
+
+from rendezvous_c10d.torchrun import create_handler
 
 signal.signal(signal.SIGTERM, _terminate_process_handler)
 backend, endpoint, conf = json.loads(sys.argv[1])
@@ -154,7 +172,7 @@ def join():
     params = RendezvousParameters(
         backend, endpoint, "run", 1, 2, "127.0.0.1", last_call_timeout=0.1, keep_alive_interval=1, **conf
     )
-    return rendezvous_handler_registry.create_handler(params).next_rendezvous()
+    return create_handler(params).next_rendezvous()
 
 def interrupt(call, *arguments):
     try:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import timedelta
 from typing import Any, TypeVar
 
-from torch.distributed import DistNetworkError, DistStoreError, PrefixStore, Store, TCPStore
+from torch.distributed import DistStoreError, PrefixStore, Store, TCPStore
 
 from rendezvous_c10d._client import Client, ProtocolError
 from rendezvous_c10d._errors import StoreConnectionError, StoreLostError
@@ -187,7 +187,7 @@ class Connections:
                 opened = within(patience, lambda: self._clone(origin))
             except TimeoutError as error:
                 raise self._silent(patience) from error
-            except DistNetworkError as error:
+            except RuntimeError as error:
                 if time.monotonic() > deadline or not self._answers():
                     text = f"Connecting to {self._place} has failed: {head(error)}"
                     raise self._probe() or StoreConnectionError(text) from error

@@ -13,7 +13,7 @@ from rendezvous_core import (
     RendezvousTimeoutError,
 )
 
-# Queues, and with them this error, came after torch 2.5.
+# Queues, and with them this error, came with torch 2.8.
 _TorchQueueEmptyError = getattr(torch.distributed, "QueueEmptyError", DistStoreError)
 
 

@@ -6,7 +6,7 @@ import time
 from datetime import timedelta
 from typing import NamedTuple
 
-from torch.distributed import DistNetworkError, TCPStore
+from torch.distributed import TCPStore
 
 from rendezvous_c10d._connections import head, open_client
 from rendezvous_c10d._locality import Verdict, locate
@@ -44,7 +44,7 @@ class _Search:
         self._timeout = timedelta(seconds=read_timeout)
         self._deadline = time.monotonic() + read_timeout
         self._verdict = Verdict(False, "")
-        self._busy: DistNetworkError | None = None
+        self._busy: RuntimeError | None = None
 
     def run(self) -> Found:
         pause = 0.05
@@ -85,7 +85,7 @@ class _Search:
                 wait_for_workers=False,
                 timeout=self._timeout,
             )
-        except DistNetworkError as error:
+        except RuntimeError as error:  # torch has finer classes, but not in all versions
             if "EADDRINUSE" not in str(error):
                 raise RendezvousConnectionError(
                     f"This node cannot host the TCPStore at {self._endpoint}: {head(error)}"
@@ -122,7 +122,7 @@ class _Search:
             return within(patience, lambda: open_client(self._endpoint, self._timeout))
         except TimeoutError as error:
             raise self._no_store(f"it did not answer within {patience:.3g} s") from error
-        except DistNetworkError as error:
+        except RuntimeError as error:
             if "Ping failed" in str(error):
                 raise self._no_store(f"it answered something else ({head(error)})") from error
             refusals.append(f"{self._endpoint}: {head(error)}")

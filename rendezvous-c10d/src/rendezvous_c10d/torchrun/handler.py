@@ -3,6 +3,7 @@
 import logging
 import os
 import sys
+import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import cast
@@ -59,6 +60,7 @@ class TorchrunHandler(RendezvousHandler):
         self._patience = patience
         self._server: TCPStore | None = None
         self._not_needed = False
+        self._failed = False
         # An exception that was being handled before there was a job is not the job's.
         self._foreign_exception = sys.exception()
 
@@ -86,6 +88,7 @@ class TorchrunHandler(RendezvousHandler):
         the exception that torch has for it (`RendezvousGracefulExitError`) for a crash.
         """
         name = "next_rendezvous"
+        self._failed = False
         self._record(name, f"This node attempts to join the next round of the run '{self.get_run_id()}'.")
         try:
             with self._recorded(name):
@@ -116,12 +119,14 @@ class TorchrunHandler(RendezvousHandler):
     def shutdown(self) -> bool:
         """Close the run, or where this node has failed, leave it to the others; see `create_handler`.
 
-        torchrun calls it at its end in either case; it has failed when an exception is on its way.
-        Returns whether the others could be told.
+        torchrun calls it at its end in either case; it has failed when an exception is on its way, or
+        when it was stopping its workers. Returns whether the others could be told.
         """
-        failure = sys.exception()
-        failed = failure is not None and failure is not self._foreign_exception
-        leaves = failed and not (self._close_on_failure or self._not_needed)
+        exception = sys.exception()
+        raised = exception is not None and exception is not self._foreign_exception
+        # Up to torch 2.7 it also calls before there is an exception, and again afterwards.
+        self._failed = self._failed or raised or _is_called_by("_stop_workers")
+        leaves = self._failed and not (self._close_on_failure or self._not_needed)
         told = False
         try:
             with self._recorded("shutdown"):
@@ -186,3 +191,7 @@ class TorchrunHandler(RendezvousHandler):
             hostname=self._local_addr or "",
             rank=rank,
         )
+
+
+def _is_called_by(function: str) -> bool:
+    return any(frame.f_code.co_name == function for frame, _ in traceback.walk_stack(None))
