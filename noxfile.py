@@ -101,6 +101,19 @@ def tests(session: nox.Session, name: str) -> None:
     session.run("pytest", "-n", "auto", *own_tests(name, str(session.python)), *session.posargs)
 
 
+@nox.session(python=pythons("rendezvous-c10d")[0], default=False)
+def other_torch(session: nox.Session) -> None:
+    """rendezvous-c10d with another version of torch, such as ``-- 2.5.1``; most bring gigabytes."""
+    if not session.posargs:
+        session.error("Which version? nox -s other_torch -- 2.5.1")
+    version, *arguments = session.posargs
+    needed = [
+        f"torch=={version}" if each.startswith("torch=") else each for each in from_folders("rendezvous-c10d")
+    ]
+    session.install(*TEST_TOOLS, *needed)
+    session.run("pytest", "-n", "auto", *own_tests("rendezvous-c10d", str(session.python)), *arguments)
+
+
 @nox.session
 def wheels(session: nox.Session) -> None:
     """Each distribution built, installed alone into a fresh environment, and used there."""

@@ -244,7 +244,8 @@ class Agent:
     def _read_journal(self) -> None:
         assert self.process.stdout is not None
         for line in self.process.stdout:
-            self._tell(self, {**json.loads(line), "arrived": time.monotonic()})
+            if line.startswith("{"):  # gloo prints too, in some versions of torch
+                self._tell(self, {**json.loads(line), "arrived": time.monotonic()})
         self.process.wait()
         self._tell(self, None)
 

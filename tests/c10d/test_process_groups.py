@@ -63,7 +63,9 @@ def test_a_group_of_gloo(meet: Callable[[Path], AbstractContextManager[Backend]]
                 worker.kill()
     errors = [f"{worker.returncode}: {error}" for worker, (_, error) in zip(workers, told, strict=True)]
     assert [worker.returncode for worker in workers] == [0] * NODES, "\n".join(errors)
-    results = [json.loads(text) for text, _ in told]
+    # gloo prints too, in some versions of torch.
+    results = [json.loads(line) for text, _ in told for line in text.splitlines() if line.startswith("{")]
+    assert len(results) == NODES
     gathered = [{"rank": rank, "text": "x" * rank} for rank in range(NODES)]
     assert all(result["sum"] == 6 and result["gathered"] == gathered for result in results)
     # The group of the first and the last; who is not in it keeps its own.

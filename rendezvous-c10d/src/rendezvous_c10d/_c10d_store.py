@@ -156,14 +156,14 @@ class C10dStore(Store):
         """See base class.
 
         Raises:
-            RendezvousError: this version of torch has no such method.
+            RendezvousError: torch has no such method; it came with 2.10.
         """
         # torch's method keeps all of Python from running: better that the server answers.
         self.check(["any"])
         try:
             keys: list[str] = self._connections.call_torch(lambda store: store.list_keys())
         except AttributeError as error:
-            raise RendezvousError("Stores of this version of torch cannot list their keys.") from error
+            raise RendezvousError("Stores of torch cannot list their keys before torch 2.10.") from error
         return [key for key in keys if key not in _BOOKKEEPING] if self._is_file else keys
 
     def _call(self, method: str, *arguments: Any) -> Any:

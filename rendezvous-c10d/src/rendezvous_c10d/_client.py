@@ -39,7 +39,7 @@ class Client:
     torch's client blocks in C++ code that nobody can end, neither with the store nor with the
     process, and it logs two warnings whenever a wait runs out of time, which happens here at each
     keep-alive. It awaits each look by itself, where here what belongs together goes together.
-    This protocol is the same from torch 2.5 to 2.13; another one is noticed when connecting.
+    This protocol is the same from torch 2.5 to 2.14; another one is noticed when connecting.
 
     The methods are those of torch's stores, and as there `set` and `append` have no answer: they
     are sent with the next call that has one.

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from rendezvous_core._backend import MembershipBackend, Token
 from rendezvous_core._errors import RendezvousError
-from rendezvous_core._handler import RendezvousInfo
+from rendezvous_core._handler import RendezvousInfo, RendezvousStoreInfo
 from rendezvous_core._params import RendezvousParameters
 from rendezvous_core._registry import create_backend, create_store, get_rendezvous_handler
 from rendezvous_core.dynamic.handler import DynamicRendezvousHandler
@@ -20,6 +20,7 @@ from rendezvous_core.store import Store
 
 _TIMES = 20
 _PATIENCE = 5.0
+_KEY, _COUNT = "doctor/key", "doctor/count"
 
 
 @dataclass(frozen=True)
@@ -75,7 +76,7 @@ class Patient:
         """Remove what the checks left, but for the closed state, which expires where things expire."""
         for node in self._backends[0].members().records:
             self._backends[0].remove_member(node)
-        for key in self._stores[0].list_keys():
+        for key in (_KEY, _COUNT):
             self._stores[0].delete_key(key)
 
     def close(self) -> None:
@@ -154,13 +155,13 @@ def check_members(patient: Patient) -> float:
 def check_store(patient: Patient) -> float:
     """Write, read, count and wait in the shared store."""
     one, other = patient.stores
-    took = _median(lambda: one.set("doctor/key", b"value"))
-    other.wait(["doctor/key"], _PATIENCE)
-    if other.get("doctor/key") != b"value":
+    took = _median(lambda: one.set(_KEY, b"value"))
+    other.wait([_KEY], _PATIENCE)
+    if other.get(_KEY) != b"value":
         raise Broken("another handle reads something else than was written")
-    if (one.add("doctor/count", 2), other.add("doctor/count", 3)) != (2, 5):
+    if (one.add(_COUNT, 2), other.add(_COUNT, 3)) != (2, 5):
         raise Broken("two handles do not count together")
-    if one.compare_set("doctor/key", "other", "new") != b"value":
+    if one.compare_set(_KEY, "other", "new") != b"value":
         raise Broken("compare_set wrote although another value was expected")
     return took
 
@@ -189,7 +190,7 @@ def check_meeting(params: RendezvousParameters) -> float:
     for info in infos:
         if isinstance(info, Exception):
             raise info
-        for key in info.store.list_keys():
+        for key in (RendezvousStoreInfo.MASTER_ADDR_KEY, RendezvousStoreInfo.MASTER_PORT_KEY):
             info.store.delete_key(key)
     for handler in handlers:
         handler.shutdown()
