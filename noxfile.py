@@ -27,6 +27,8 @@ MOSTLY_SERVERS = {
 }
 """What later interpreters run of tests that take long for what servers do, not for what Python does."""
 EXAMPLES = sorted(path.parent.name for path in Path(__file__).parent.glob("examples/*/pyproject.toml"))
+# Tests mostly wait: twice as many as there are processors keep them busy.
+WORKERS = str(min(2 * (os.cpu_count() or 1), 16))
 TEST_TOOLS = ["pytest", "pytest-timeout", "pytest-xdist", "hypothesis", "trustme"]
 
 
@@ -98,7 +100,7 @@ def tests(session: nox.Session, name: str) -> None:
     session.install(*TEST_TOOLS, *from_folders(name))
     if name == "rendezvous-redis":
         provide(session, "redis-server")  # wheels have no Redis with TLS
-    session.run("pytest", "-n", "auto", *own_tests(name, str(session.python)), *session.posargs)
+    session.run("pytest", "-n", WORKERS, *own_tests(name, str(session.python)), *session.posargs)
 
 
 @nox.session(python=pythons("rendezvous-c10d")[0], default=False)
@@ -111,7 +113,7 @@ def other_torch(session: nox.Session) -> None:
         f"torch=={version}" if each.startswith("torch=") else each for each in from_folders("rendezvous-c10d")
     ]
     session.install(*TEST_TOOLS, *needed)
-    session.run("pytest", "-n", "auto", *own_tests("rendezvous-c10d", str(session.python)), *arguments)
+    session.run("pytest", "-n", WORKERS, *own_tests("rendezvous-c10d", str(session.python)), *arguments)
 
 
 @nox.session

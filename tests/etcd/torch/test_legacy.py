@@ -6,6 +6,7 @@ has left: that is the protocol.
 
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -158,8 +159,13 @@ def test_the_expiry_of_a_directory_made_by_torch_is_survived(
     meet(*nodes)
     state = f"/torchelastic/p2p/run_{run_id}/rdzv/active_version"
     before = client.read(state)
-    until(lambda: state not in client or client.read(state).createdIndex != before.createdIndex)
-    until(lambda: state in client)
+
+    def recreated() -> bool:
+        with suppress(etcd.EtcdKeyNotFound):
+            return bool(client.read(state).createdIndex != before.createdIndex)
+        return False
+
+    until(recreated)
     assert client.read(state).value == before.value
     newcomer = start(create("torch", 2, 3).next_rendezvous)
     for node in nodes:
