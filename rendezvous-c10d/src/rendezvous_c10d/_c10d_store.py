@@ -166,6 +166,24 @@ class C10dStore(Store):
             raise RendezvousError("Stores of torch cannot list their keys before torch 2.10.") from error
         return [key for key in keys if key not in _BOOKKEEPING] if self._is_file else keys
 
+    def watch(self, keys: Sequence[str], seconds: float) -> bool:
+        """Block until all keys exist, at most ``seconds``; ``False`` when the time runs out.
+
+        Ends too early where somebody compares the value of a key that is missing: that is how torch's
+        server does it.
+        """
+        if not keys:
+            return True
+        if self._connections.speaks:
+            with contextlib.suppress(ProtocolError):
+                return self._connections.wait(keys, seconds)
+        deadline = time.monotonic() + seconds
+        while not self.check(keys):
+            if time.monotonic() >= deadline:
+                return False
+            time.sleep(_PAUSE)
+        return True
+
     def _call(self, method: str, *arguments: Any) -> Any:
         return self._connections.call(lambda store: getattr(store, method)(*arguments))
 
@@ -173,25 +191,11 @@ class C10dStore(Store):
         """Block until all keys exist; ``False`` if they do not before ``deadline``."""
         while True:
             left = deadline - time.monotonic()
-            ended = left > 0 and self._wait(keys, left)
-            # torch's server also ends a wait for a missing key when somebody compares its value.
+            ended = left > 0 and self.watch(keys, left)
             if self.check(keys):
                 return True
             if not ended:
                 return False
-
-    def _wait(self, keys: Sequence[str], limit: float) -> bool:
-        if not keys:
-            return True
-        if self._connections.speaks:
-            with contextlib.suppress(ProtocolError):
-                return self._connections.wait(keys, limit)
-        deadline = time.monotonic() + limit
-        while not self.check(keys):
-            if time.monotonic() >= deadline:
-                return False
-            time.sleep(_PAUSE)
-        return True
 
     def _timed_out(self, keys: Sequence[str], limit: float) -> RendezvousTimeoutError:
         missing = keys

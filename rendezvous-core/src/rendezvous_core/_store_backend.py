@@ -151,9 +151,8 @@ class StoreBackend(MembershipBackend):
             return True
         awaited = _signal(None if token is None else self._split(token)[0][0]) if members is None else _BELL
         while not self._closed:
-            try:
-                self._wait(awaited, min(deadline - time.monotonic(), _SLICE))
-            except RendezvousTimeoutError:
+            # To some stores no time means for ever, and they count in milliseconds.
+            if not self._wait(awaited, max(0.001, min(deadline - time.monotonic(), _SLICE))):
                 if self._closed or time.monotonic() >= deadline:
                     return False
                 if self._look() != token:
@@ -212,16 +211,19 @@ class StoreBackend(MembershipBackend):
         for old in ids[_KEPT_SIGNALS:]:
             self._run.delete_key(_signal(old))
 
-    def _wait(self, key: str, timeout: float) -> None:
-        """Wait on a handle that is used for nothing else meanwhile: some block all other calls."""
+    def _wait(self, key: str, timeout: float) -> bool:
+        """Wait on a handle that is used for nothing else meanwhile: some block all other calls.
+
+        ``True`` when the key is there, and may be so too early; ``False`` when the time has run out.
+        """
         store = self._idle.pop() if self._idle else self._run.clone()
-        # To some stores no time means for ever, and they count in milliseconds.
+        appeared = True
         try:
-            store.wait([key], max(timeout, 0.001))
+            store.wait([key], timeout)
         except RendezvousTimeoutError:
-            self._idle.append(store)
-            raise
+            appeared = False
         self._idle.append(store)
+        return appeared
 
     def _compact(self, index: bytes, nodes: Collection[str], kept: Collection[str]) -> None:
         """Drop from the index all but the nodes that are ``kept``, unless one was added meanwhile.
