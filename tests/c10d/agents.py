@@ -31,6 +31,11 @@ CONF = {"keep_alive_interval": 1, "keep_alive_max_attempt": 6, "last_call_timeou
 """A participant that was killed is found out within six seconds."""
 
 
+def is_gloos(line: str) -> bool:
+    """Whether gloo has printed this among what workers print, as it does in some versions of torch."""
+    return line.startswith("[Gloo]")
+
+
 def until(condition: Callable[[], bool], what: str) -> None:
     """Look at ``condition``, of which nobody tells, until it holds."""
     deadline = time.monotonic() + PATIENCE
@@ -244,7 +249,7 @@ class Agent:
     def _read_journal(self) -> None:
         assert self.process.stdout is not None
         for line in self.process.stdout:
-            if line.startswith("{"):  # gloo prints too, in some versions of torch
+            if not is_gloos(line):
                 self._tell(self, {**json.loads(line), "arrived": time.monotonic()})
         self.process.wait()
         self._tell(self, None)

@@ -24,6 +24,7 @@ from rendezvous_core import (
     create_handler,
 )
 from rendezvous_core.testing import MemoryServer, MemoryStore
+from tests.c10d.agents import is_gloos
 from tests.c10d.backends import Backend, etcd, redis, sqlite
 
 NODES = 3
@@ -63,8 +64,7 @@ def test_a_group_of_gloo(meet: Callable[[Path], AbstractContextManager[Backend]]
                 worker.kill()
     errors = [f"{worker.returncode}: {error}" for worker, (_, error) in zip(workers, told, strict=True)]
     assert [worker.returncode for worker in workers] == [0] * NODES, "\n".join(errors)
-    # gloo prints too, in some versions of torch.
-    results = [json.loads(line) for text, _ in told for line in text.splitlines() if line.startswith("{")]
+    results = [json.loads(line) for text, _ in told for line in text.splitlines() if not is_gloos(line)]
     assert len(results) == NODES
     gathered = [{"rank": rank, "text": "x" * rank} for rank in range(NODES)]
     assert all(result["sum"] == 6 and result["gathered"] == gathered for result in results)

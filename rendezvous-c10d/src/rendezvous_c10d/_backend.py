@@ -18,12 +18,13 @@ class C10dRendezvousBackend(StoreBackend):
         ValueError: an empty run id.
     """
 
+    _store: C10dStore
+
     def __init__(self, store: Store | C10dStore, run_id: str) -> None:
         adapted = store if isinstance(store, C10dStore) else C10dStore(store)
         super().__init__(adapted, run_id, "c10d")
-        self._adapted = adapted
 
     def _wait(self, key: str, timeout: float) -> bool:
         # Not `Store.wait`, which asks once more whether the key is there, for a wait ends also when somebody
         # compares the value of a key that is missing: with these keys nobody does.
-        return self._adapted.watch([f"{self._prefix}/{key}"], timeout)
+        return self._store.watch([f"{self._prefix}/{key}"], timeout)

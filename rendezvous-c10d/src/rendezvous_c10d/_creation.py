@@ -89,7 +89,6 @@ class _TcpBackend(C10dRendezvousBackend):
 
     def __init__(self, store: C10dStore, run_id: str, hosts: bool) -> None:
         super().__init__(store, run_id)
-        self._tcp = store
         self._hosts = hosts
         self._open = True
         store.add(_USERS, 1)
@@ -100,11 +99,11 @@ class _TcpBackend(C10dRendezvousBackend):
         self._open = False
         super().close()
         with contextlib.suppress(RendezvousConnectionError, RendezvousTimeoutError):
-            if self._tcp.add(_USERS, -1) == 0:
-                self._tcp.set(_UNUSED, b"1")
+            if self._store.add(_USERS, -1) == 0:
+                self._store.set(_UNUSED, b"1")
             elif self._hosts:
-                self._tcp.wait([_UNUSED], _LINGER)
-        self._tcp.close()
+                self._store.wait([_UNUSED], _LINGER)
+        self._store.close()
 
 
 def _open_file(path: str) -> FileStore:

@@ -31,14 +31,17 @@ class RendezvousStoreInfo:
         Raises:
             RendezvousTimeoutError: rank 0 published nothing in time.
         """
-        keys = [RendezvousStoreInfo.MASTER_ADDR_KEY, RendezvousStoreInfo.MASTER_PORT_KEY]
         if rank == 0:
             addr = local_addr or socket.getfqdn()
             port = server_port or _free_port()
-            store.multi_set(keys, [addr.encode(), str(port).encode()])
+            store.multi_set(BOOTSTRAP_KEYS, [addr.encode(), str(port).encode()])
             return RendezvousStoreInfo(addr, port)
-        published_addr, published_port = store.multi_get(keys)
+        published_addr, published_port = store.multi_get(BOOTSTRAP_KEYS)
         return RendezvousStoreInfo(published_addr.decode(), int(published_port))
+
+
+BOOTSTRAP_KEYS = (RendezvousStoreInfo.MASTER_ADDR_KEY, RendezvousStoreInfo.MASTER_PORT_KEY)
+"""Where rank 0 publishes the address."""
 
 
 def _free_port() -> int:

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from rendezvous_core._backend import MembershipBackend, Token
 from rendezvous_core._errors import RendezvousError
-from rendezvous_core._handler import RendezvousInfo, RendezvousStoreInfo
+from rendezvous_core._handler import BOOTSTRAP_KEYS, RendezvousInfo
 from rendezvous_core._params import RendezvousParameters
 from rendezvous_core._registry import create_backend, create_store, get_rendezvous_handler
 from rendezvous_core.dynamic.handler import DynamicRendezvousHandler
@@ -190,7 +190,7 @@ def check_meeting(params: RendezvousParameters) -> float:
     for info in infos:
         if isinstance(info, Exception):
             raise info
-        for key in (RendezvousStoreInfo.MASTER_ADDR_KEY, RendezvousStoreInfo.MASTER_PORT_KEY):
+        for key in BOOTSTRAP_KEYS:
             info.store.delete_key(key)
     for handler in handlers:
         handler.shutdown()

@@ -5,12 +5,10 @@ from typing import NamedTuple
 
 from rendezvous_core._environment import STORE_PREFIX, run_environment
 from rendezvous_core._errors import RendezvousTimeoutError
-from rendezvous_core._handler import RendezvousInfo, RendezvousStoreInfo
+from rendezvous_core._handler import BOOTSTRAP_KEYS, RendezvousInfo
 from rendezvous_core._params import RendezvousParameters
 from rendezvous_core.dynamic.handler import DynamicRendezvousHandler, store_prefix
 from rendezvous_core.protocol.node import Joined
-
-_BOOTSTRAP = (RendezvousStoreInfo.MASTER_ADDR_KEY, RendezvousStoreInfo.MASTER_PORT_KEY)
 
 
 class Seat(NamedTuple):
@@ -37,7 +35,7 @@ def take_seat(
         while joined is not None and is_wanted() and not handler.num_nodes_waiting():
             try:
                 # Rank 0 publishes before it returns, unless it dies first.
-                info.store.wait(_BOOTSTRAP, timeout=1.0)
+                info.store.wait(BOOTSTRAP_KEYS, timeout=1.0)
             except RendezvousTimeoutError:
                 continue
             return Seat(joined, run_environment(params) | _environment(params, info, joined, local_rank))
