@@ -61,7 +61,7 @@ def own_tests(name: str, python: str) -> list[str]:
         whole = [f"tests/{name.removeprefix('rendezvous-')}"]
         return whole if is_oldest else MOSTLY_SERVERS.get(name, whole)
     others = [each.removeprefix("rendezvous-") for each in PROJECTS if each != name]
-    others += ["docs", "wheels"]
+    others += ["docs", "types", "wheels"]
     # The protocol is the same by any interpreter: the whole simulation runs once, by the oldest.
     schedules = 20_000 if is_oldest else 1_000
     ignored = [f"--ignore=tests/{each}" for each in others]
@@ -70,20 +70,24 @@ def own_tests(name: str, python: str) -> list[str]:
 
 @nox.session
 def lint(session: nox.Session) -> None:
-    """Style and common mistakes."""
-    session.install("ruff")
+    """Style, common mistakes, and which part may import which."""
+    # Imports are read, not made: what is imported need not be there.
+    session.install("ruff", "import-linter")
     session.run("ruff", "check", ".")
     session.run("ruff", "format", "--check", ".")
+    sources = os.pathsep.join(f"{name}/src" for name in PROJECTS)
+    session.run("lint-imports", env={"PYTHONPATH": sources})
 
 
 @nox.session
 def types(session: nox.Session) -> None:
-    """Strict types of all sources, of the tests, and of this file."""
+    """Strict types of all sources, of the tests, and of this file; what checkers see of the public names."""
     # Torch is left out: its types are not looked at.
     installed = [name for name in PROJECTS if name != "rendezvous-c10d"]
     needed = [each for each in from_folders(*installed) if not each.startswith("torch")]
-    session.install("mypy", "nox", *TEST_TOOLS, *needed)
+    session.install("mypy", "pyright", "nox", *TEST_TOOLS, *needed)
     session.run("mypy", *(f"{name}/src" for name in PROJECTS), "tests", "noxfile.py")
+    session.run("pytest", "tests/types", *session.posargs)
 
 
 @nox.session

@@ -13,7 +13,7 @@ from rendezvous_c10d import _client
 from rendezvous_c10d._c10d_store import C10dStore
 from rendezvous_c10d._client import Client, ProtocolError
 from rendezvous_core import RendezvousConnectionError, RendezvousTimeoutError
-from rendezvous_core.endpoint import Endpoint
+from rendezvous_core.ports.endpoint import Endpoint
 from rendezvous_core.testing.suites.threads import is_blocked, start
 
 PATIENCE = 60.0

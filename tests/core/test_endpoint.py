@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rendezvous_core.endpoint import Endpoint, parse_config, parse_endpoint, parse_endpoints
+from rendezvous_core.ports.endpoint import Endpoint, parse_config, parse_endpoint, parse_endpoints
 
 
 @pytest.mark.parametrize(

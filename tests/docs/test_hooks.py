@@ -12,8 +12,8 @@ from types import FunctionType
 
 import pytest
 
-from rendezvous_core import _hookspecs
-from rendezvous_core._hookspecs import PROJECT
+from rendezvous_core.plugins import hookspecs as _hookspecs
+from rendezvous_core.plugins.hookspecs import PROJECT
 from tests.docs.steps import DOCS, read_blocks
 
 PAGE = "hooks.md"

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import etcd
 import pytest
 
-from rendezvous_core.endpoint import parse_endpoint
+from rendezvous_core.ports.endpoint import parse_endpoint
 from rendezvous_core.testing import MembershipSuite, Proxy, StoreSuite
 from rendezvous_etcd import EtcdRendezvousBackend, EtcdServer, EtcdStore
 from rendezvous_etcd.options import Connection

@@ -18,7 +18,7 @@ from rendezvous_core import (
     RendezvousTimeoutError,
     Store,
 )
-from rendezvous_core.store import (
+from rendezvous_core.ports.store import (
     ABSENT,
     Timeout,
     Value,

@@ -7,7 +7,7 @@ from secrets import token_bytes
 from struct import pack, unpack
 
 from rendezvous_core.crowd import listener
-from rendezvous_core.endpoint import Endpoint
+from rendezvous_core.ports.endpoint import Endpoint
 
 _VALIDATE = b"\0" + pack("=I", 0x3C85F7CE)
 _SET = b"\x01"

@@ -16,7 +16,7 @@ from rendezvous_c10d._client import Client, ProtocolError
 from rendezvous_c10d._errors import StoreConnectionError, StoreLostError
 from rendezvous_c10d._threads import within
 from rendezvous_core.crowd import turn
-from rendezvous_core.endpoint import Endpoint
+from rendezvous_core.ports.endpoint import Endpoint
 
 T = TypeVar("T")
 

@@ -15,7 +15,7 @@ from rendezvous_core import (
     RendezvousStateError,
     RendezvousTimeoutError,
 )
-from rendezvous_core.endpoint import Endpoint, parse_endpoint
+from rendezvous_core.ports.endpoint import Endpoint, parse_endpoint
 
 DEFAULT_PORT = 29400
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from rendezvous_c10d._errors import known_to_torch
 from rendezvous_core import Store
-from rendezvous_core.store import Timeout, Value, Write
+from rendezvous_core.ports.store import Timeout, Value, Write
 
 
 class StoreFacade:

@@ -12,7 +12,7 @@ from rendezvous_c10d._connections import head, open_client
 from rendezvous_c10d._locality import Verdict, locate
 from rendezvous_c10d._threads import within
 from rendezvous_core import RendezvousConnectionError
-from rendezvous_core.endpoint import Endpoint
+from rendezvous_core.ports.endpoint import Endpoint
 
 _logger = logging.getLogger("rendezvous_c10d")
 

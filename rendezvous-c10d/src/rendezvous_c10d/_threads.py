@@ -5,7 +5,6 @@ blocks there, and, where a handler raises as torchrun's do, anywhere in the midd
 library. Made on another thread, a call is whole, and only the waiting for it is interrupted.
 """
 
-import atexit
 import concurrent.futures
 import os
 import threading
@@ -15,6 +14,7 @@ from queue import SimpleQueue
 from typing import Any, TypeVar
 
 from rendezvous_c10d._errors import StoreConnectionError
+from rendezvous_core.ports.exiting import close_at_exit
 
 T = TypeVar("T")
 
@@ -82,7 +82,7 @@ _under_way: set[Future[Any]] = set()
 _exiting = False
 
 
-@atexit.register
+@close_at_exit
 def _end() -> None:
     """Wait until no thread is inside C++ code.
 
@@ -90,9 +90,6 @@ def _end() -> None:
     with ``abort``: a program that ended well would die of a signal.
     """
     global _exiting
-    from rendezvous_core.dynamic.driver import leave_at_exit
-
-    leave_at_exit()  # which may come before or after this function, and needs the stores
     with _lock:
         _exiting = True
         calls = list(_under_way)

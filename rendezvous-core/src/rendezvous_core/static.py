@@ -9,14 +9,14 @@ dynamic handler and of that backend; ``timeout`` is another name of ``join_timeo
 
 import ipaddress
 
-from rendezvous_core._backend import RendezvousBackend
-from rendezvous_core._errors import RendezvousStateError
-from rendezvous_core._handler import RendezvousHandler, RendezvousInfo, RendezvousStoreInfo
-from rendezvous_core._hookspecs import hookimpl
-from rendezvous_core._params import RendezvousParameters
-from rendezvous_core._registry import create_backend, create_store
 from rendezvous_core.dynamic.handler import DynamicRendezvousHandler, create_handler
-from rendezvous_core.endpoint import parse_endpoint, redact
+from rendezvous_core.plugins.hookspecs import hookimpl
+from rendezvous_core.ports.backend import RendezvousBackend
+from rendezvous_core.ports.endpoint import parse_endpoint, redact
+from rendezvous_core.ports.errors import RendezvousStateError
+from rendezvous_core.ports.handler import RendezvousHandler, RendezvousInfo, RendezvousStoreInfo
+from rendezvous_core.ports.parameters import RendezvousParameters
+from rendezvous_core.registry import create_backend, create_store
 
 
 class StaticRendezvousHandler(RendezvousHandler):

@@ -5,7 +5,7 @@ from pathlib import Path
 from urllib.parse import quote, unquote
 
 from rendezvous_core import RendezvousParameters
-from rendezvous_core.endpoint import Endpoint, parse_endpoints
+from rendezvous_core.ports.endpoint import Endpoint, parse_endpoints
 
 DEFAULT_PORT = 2379
 DEFAULT_PREFIX = "/rendezvous"

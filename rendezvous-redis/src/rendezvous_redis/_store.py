@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from typing import Any
 
 from rendezvous_core import PrefixStore, QueueEmptyError, RendezvousTimeoutError, Store
-from rendezvous_core.store import DEFAULT_TIMEOUT, Timeout, Value, check_pairs, encode, keys_timeout
+from rendezvous_core.ports.store import DEFAULT_TIMEOUT, Timeout, Value, check_pairs, encode, keys_timeout
 from rendezvous_redis._mailbox import Mailbox
 from rendezvous_redis._run import RedisRun
 from rendezvous_redis._scripts import ADD, APPEND, COMPARE_SET, DELETE, POP, PUSH, SET, Script

@@ -8,7 +8,7 @@ from typing import NoReturn
 from urllib.parse import parse_qsl, unquote
 
 from rendezvous_core import Endpoint, parse_endpoint, parse_endpoints
-from rendezvous_core.endpoint import redact
+from rendezvous_core.ports.endpoint import redact
 from rendezvous_redis._options import RedisOptions
 from rendezvous_redis._tls import tls_context
 

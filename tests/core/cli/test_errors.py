@@ -81,7 +81,7 @@ def test_without_its_extra_it_says_how_to_install_it(tmp_path: Path) -> None:
     script = (
         "import sys, importlib.util as util; real = util.find_spec;"
         "util.find_spec = lambda name, *rest: None if name in ('click', 'rich') else real(name, *rest);"
-        "from rendezvous_core.cli import main; main()"
+        "from rendezvous_core.cli.entry import main; main()"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
     assert done.returncode == ExitCode.FAILED

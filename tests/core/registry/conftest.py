@@ -13,7 +13,7 @@ import pytest
 PRELUDE = """
 import sys
 from rendezvous_core import RendezvousParameters, get_rendezvous_handler, rendezvous_handler_registry
-from rendezvous_core._registry import create_backend, create_store, installed_backends
+from rendezvous_core.registry import create_backend, create_store, installed_backends
 
 def params(backend, **options):
     return RendezvousParameters(backend, "", "run", 1, 1, **options)

@@ -43,7 +43,7 @@ def test_an_unknown_name_lists_what_is_installed(environment: Environment) -> No
 )
 def test_a_known_name_tells_how_to_install_it(environment: Environment, backend: str, command: str) -> None:
     printed = environment.run(f"""
-        from rendezvous_core import _plugins
+        from rendezvous_core.plugins import loading as _plugins
         real, here = _plugins._entry_points, ("sqlite", "static")
         _plugins._entry_points = lambda group: [each for each in real(group) if each.name in here]
         error(create, {backend!r})

@@ -12,8 +12,8 @@ BACKEND = """
 """
 EMIT = """
 import logging
-from rendezvous_core._hookspecs import RendezvousEvent
-from rendezvous_core._plugins import assign_ranks, emit
+from rendezvous_core.plugins.hookspecs import RendezvousEvent
+from rendezvous_core.plugins.loading import assign_ranks, emit
 
 logging.basicConfig(stream=sys.stdout, format="%(levelname)s %(message)s", level=logging.INFO)
 

@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from rendezvous_core import RendezvousHandler, RendezvousParameters
-from rendezvous_core._plugins import RendezvousPluginError
-from rendezvous_core._registry import (
+from rendezvous_core.plugins.loading import RendezvousPluginError
+from rendezvous_core.registry import (
     RendezvousHandlerRegistry,
     UnknownBackendError,
     get_rendezvous_handler,

@@ -114,8 +114,8 @@ def test_threads_may_resolve_at_once(environment: Environment) -> None:
     printed = environment.run("""
         from concurrent.futures import ThreadPoolExecutor
         from threading import Barrier
-        from rendezvous_core._hookspecs import RendezvousEvent
-        from rendezvous_core._plugins import emit
+        from rendezvous_core.plugins.hookspecs import RendezvousEvent
+        from rendezvous_core.plugins.loading import emit
 
         names = ["left-1", "right-1", "left-2", "right-2"] * 8
         barrier = Barrier(len(names))

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from rendezvous_core import RendezvousBackend, RendezvousConnectionError, Store, Token
-from rendezvous_core.store import Timeout, Value
+from rendezvous_core.ports.store import Timeout, Value
 from rendezvous_core.testing.memory import MemoryBackend, MemoryServer, MemoryStore
 
 PATIENCE = 30.0

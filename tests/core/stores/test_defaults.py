@@ -6,7 +6,7 @@ from functools import partial
 import pytest
 
 from rendezvous_core import QueueEmptyError, RendezvousConnectionError, RendezvousTimeoutError
-from rendezvous_core.store import peek
+from rendezvous_core.ports.store import peek
 from rendezvous_core.testing.memory import MemoryServer, MemoryStore
 from rendezvous_core.testing.suites.threads import start, together
 from tests.core.stores.parts import PATIENCE, PlainStore, eventually

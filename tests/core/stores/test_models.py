@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
 from rendezvous_core import PrefixStore, QueueEmptyError, RendezvousTimeoutError, Store
-from rendezvous_core._register_backend import RegisterBackend
-from rendezvous_core._register_store import RegisterStore
+from rendezvous_core.over_register.backend import RegisterBackend
+from rendezvous_core.over_register.store import RegisterStore
 from rendezvous_core.testing.memory import MemoryServer, MemoryStore
 from tests.core.stores.parts import PlainStore, Register
 

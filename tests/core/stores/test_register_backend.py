@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rendezvous_core import RendezvousConnectionError, RendezvousStateError, RendezvousTimeoutError, Token
-from rendezvous_core import _register as register_module
-from rendezvous_core._register_backend import RegisterBackend
-from rendezvous_core._register_store import RegisterStore
+from rendezvous_core.over_register import register as register_module
+from rendezvous_core.over_register.backend import RegisterBackend
+from rendezvous_core.over_register.store import RegisterStore
 from rendezvous_core.testing.memory import MemoryBackend, MemoryServer
 from rendezvous_core.testing.suites.threads import is_blocked, start, together
 from tests.core.stores.parts import PATIENCE, Register, eventually

@@ -10,8 +10,8 @@ from rendezvous_core import (
     RendezvousStateError,
     Store,
     StoreBackend,
-    _store_backend,
 )
+from rendezvous_core.over_store import backend as store_backend
 from rendezvous_core.testing.memory import MemoryServer, MemoryStore
 from rendezvous_core.testing.suites.threads import is_blocked, start, together
 from tests.core.stores.parts import PATIENCE, PlainStore, eventually
@@ -434,7 +434,7 @@ def test_a_closed_backend_refuses_all_calls_and_leaves_the_store_alone(
 
 
 def test_close_ends_a_wait_with_its_slice(backend: StoreBackend, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_store_backend, "_SLICE", 0.05)
+    monkeypatch.setattr(store_backend, "_SLICE", 0.05)
     waiting = start(backend.wait_for_change, write(backend), PATIENCE)
     assert is_blocked(waiting, 0.2)
     backend.close()

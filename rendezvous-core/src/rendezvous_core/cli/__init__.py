@@ -1,5 +1,1 @@
-"""The command line ``rdzv``; needs the extra ``[cli]``."""
-
-from rendezvous_core.cli.entry import main
-
-__all__ = ["main"]
+"""The command line ``rdzv``; needs the extra ``[cli]``, except for what `environment` does."""

@@ -10,12 +10,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from rendezvous_core._errors import (
-    RendezvousClosedError,
-    RendezvousError,
-    RendezvousGracefulExitError,
-)
-from rendezvous_core._params import RendezvousParameters
 from rendezvous_core.cli.child import Child, describe_exit
 from rendezvous_core.cli.event_log import events_told
 from rendezvous_core.cli.exit_codes import ExitCode, exit_code_of
@@ -24,6 +18,12 @@ from rendezvous_core.cli.seat import Seat, take_seat
 from rendezvous_core.cli.signals import STOPS, signals_to
 from rendezvous_core.cli.waiting import waiting_shown
 from rendezvous_core.dynamic.handler import DynamicRendezvousHandler
+from rendezvous_core.ports.errors import (
+    RendezvousClosedError,
+    RendezvousError,
+    RendezvousGracefulExitError,
+)
+from rendezvous_core.ports.parameters import RendezvousParameters
 from rendezvous_core.protocol.node import Joined
 
 

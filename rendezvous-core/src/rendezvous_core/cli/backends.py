@@ -4,10 +4,10 @@ import json
 
 import click
 
-from rendezvous_core._plugins import installed_backends
-from rendezvous_core._registry import PROVIDERS
 from rendezvous_core.cli.exit_codes import ExitCode
 from rendezvous_core.cli.options import output_options
+from rendezvous_core.plugins.loading import installed_backends
+from rendezvous_core.registry import PROVIDERS
 
 
 @click.command()

@@ -8,15 +8,15 @@ from dataclasses import dataclass
 
 from msgspec.structs import replace
 
-from rendezvous_core._backend import MembershipBackend, Token
-from rendezvous_core._errors import RendezvousError
-from rendezvous_core._handler import BOOTSTRAP_KEYS, RendezvousInfo
-from rendezvous_core._params import RendezvousParameters
-from rendezvous_core._registry import create_backend, create_store, get_rendezvous_handler
 from rendezvous_core.dynamic.handler import DynamicRendezvousHandler
+from rendezvous_core.ports.backend import MembershipBackend, Token
+from rendezvous_core.ports.errors import RendezvousError
+from rendezvous_core.ports.handler import BOOTSTRAP_KEYS, RendezvousInfo
+from rendezvous_core.ports.parameters import RendezvousParameters
+from rendezvous_core.ports.store import Store
 from rendezvous_core.protocol.codec import encode_state
 from rendezvous_core.protocol.records import Settings, State
-from rendezvous_core.store import Store
+from rendezvous_core.registry import create_backend, create_store, get_rendezvous_handler
 
 _TIMES = 20
 _PATIENCE = 5.0

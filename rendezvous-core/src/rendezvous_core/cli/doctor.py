@@ -8,11 +8,11 @@ from dataclasses import asdict, replace
 
 import click
 
-from rendezvous_core._errors import RendezvousError
-from rendezvous_core._plugins import RendezvousPluginError
 from rendezvous_core.cli.checkup import CHECKS, Finding, Patient, check_meeting
 from rendezvous_core.cli.exit_codes import ExitCode
 from rendezvous_core.cli.options import Target, backend_options, output_options
+from rendezvous_core.plugins.loading import RendezvousPluginError
+from rendezvous_core.ports.errors import RendezvousError
 
 
 @click.command()

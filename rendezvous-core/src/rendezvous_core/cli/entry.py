@@ -5,8 +5,8 @@ import os
 import sys
 import traceback
 
-from rendezvous_core._errors import RendezvousError
 from rendezvous_core.cli.exit_codes import ExitCode, exit_code_of, fail
+from rendezvous_core.ports.errors import RendezvousError
 
 
 def main() -> None:

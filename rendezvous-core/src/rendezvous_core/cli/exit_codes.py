@@ -3,7 +3,7 @@
 import sys
 from enum import IntEnum
 
-from rendezvous_core._errors import (
+from rendezvous_core.ports.errors import (
     RendezvousClosedError,
     RendezvousConnectionError,
     RendezvousGracefulExitError,

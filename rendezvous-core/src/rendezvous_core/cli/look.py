@@ -5,11 +5,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from rendezvous_core._errors import RendezvousStateError
-from rendezvous_core._params import RendezvousParameters
-from rendezvous_core._registry import create_backend
+from rendezvous_core.ports.errors import RendezvousStateError
+from rendezvous_core.ports.parameters import RendezvousParameters
 from rendezvous_core.protocol.codec import decode_member, decode_state
 from rendezvous_core.protocol.records import Member, Phase, State
+from rendezvous_core.registry import create_backend
 
 Standing = Literal["active", "silent", "lost", "left", "done", "waiting", "away"]
 """A participant is active, or silent (no heartbeat, not yet found dead), or gone: lost, left or done.

@@ -10,10 +10,10 @@ from string import Template
 
 import click
 
-from rendezvous_core._plugins import installed_backends
-from rendezvous_core._registry import PROVIDERS
 from rendezvous_core.cli.exit_codes import ExitCode
 from rendezvous_core.cli.options import output_options
+from rendezvous_core.plugins.loading import installed_backends
+from rendezvous_core.registry import PROVIDERS
 
 
 @click.command("new-plugin")

@@ -7,9 +7,9 @@ from typing import Any, TypeVar
 
 import click
 
-from rendezvous_core._environment import BACKEND, CONF, ENDPOINT, RUN_ID
-from rendezvous_core._params import RendezvousParameters
-from rendezvous_core.endpoint import parse_config
+from rendezvous_core.cli.environment import BACKEND, CONF, ENDPOINT, RUN_ID
+from rendezvous_core.ports.endpoint import parse_config
+from rendezvous_core.ports.parameters import RendezvousParameters
 from rendezvous_core.sqlite.path import default_path
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])

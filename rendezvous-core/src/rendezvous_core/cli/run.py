@@ -7,15 +7,15 @@ import shutil
 
 import click
 
-from rendezvous_core._environment import run_environment
-from rendezvous_core._registry import create_backend, get_rendezvous_handler
 from rendezvous_core.cli.agent import Agent, Job
+from rendezvous_core.cli.environment import run_environment
 from rendezvous_core.cli.exit_codes import ExitCode, fail
 from rendezvous_core.cli.options import NodeRange, Target, backend_options, output_options, run_id_option
 from rendezvous_core.cli.output import Output, create_output
 from rendezvous_core.cli.spawn import Nodes
 from rendezvous_core.dynamic.handler import DynamicRendezvousHandler
-from rendezvous_core.endpoint import redact
+from rendezvous_core.ports.endpoint import redact
+from rendezvous_core.registry import create_backend, get_rendezvous_handler
 
 _LAST_CALL = "2"
 """Seconds, where the whole group is on this machine and nobody comes late."""

@@ -3,11 +3,11 @@
 from collections.abc import Callable
 from typing import NamedTuple
 
-from rendezvous_core._environment import STORE_PREFIX, run_environment
-from rendezvous_core._errors import RendezvousTimeoutError
-from rendezvous_core._handler import BOOTSTRAP_KEYS, RendezvousInfo
-from rendezvous_core._params import RendezvousParameters
+from rendezvous_core.cli.environment import STORE_PREFIX, run_environment
 from rendezvous_core.dynamic.handler import DynamicRendezvousHandler, store_prefix
+from rendezvous_core.ports.errors import RendezvousTimeoutError
+from rendezvous_core.ports.handler import BOOTSTRAP_KEYS, RendezvousInfo
+from rendezvous_core.ports.parameters import RendezvousParameters
 from rendezvous_core.protocol.node import Joined
 
 

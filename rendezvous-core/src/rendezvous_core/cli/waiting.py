@@ -5,9 +5,9 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import asdict
 
-from rendezvous_core._errors import RendezvousError
-from rendezvous_core._params import RendezvousParameters
 from rendezvous_core.cli.look import Lookout
+from rendezvous_core.ports.errors import RendezvousError
+from rendezvous_core.ports.parameters import RendezvousParameters
 
 _FIRST_LOOK = 0.3
 """After how many seconds: a round that forms at once needs no display."""

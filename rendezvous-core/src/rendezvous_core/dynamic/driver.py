@@ -1,6 +1,5 @@
 """Drives one `Node` against a real backend: one thread, one lock, and the errors of the backend."""
 
-import atexit
 import logging
 import os
 import signal
@@ -13,15 +12,16 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from rendezvous_core._backend import MembershipBackend
-from rendezvous_core._errors import (
+from rendezvous_core.dynamic.reporting import Reporter
+from rendezvous_core.ports.backend import MembershipBackend
+from rendezvous_core.ports.errors import (
     RendezvousBackendLostError,
     RendezvousConnectionError,
     RendezvousError,
     RendezvousStateError,
     RendezvousTimeoutError,
 )
-from rendezvous_core.dynamic.reporting import Reporter
+from rendezvous_core.ports.exiting import leave_at_exit
 from rendezvous_core.protocol.codec import decode_member, decode_state, encode_member, encode_state
 from rendezvous_core.protocol.node import Joined, Node
 from rendezvous_core.protocol.operations import (
@@ -342,8 +342,8 @@ def _is_from_signal_handler(error: BaseException) -> bool:
 _running: set[Driver] = set()
 
 
-@atexit.register
-def leave_at_exit() -> None:
+@leave_at_exit
+def _leave() -> None:
     """Nodes whose process ends leave their round, so that the others need not wait for a silence."""
     # A copy, made in one step: threads that end meanwhile leave the set.
     drivers = [driver for driver in list(_running) if driver._pid == os.getpid()]

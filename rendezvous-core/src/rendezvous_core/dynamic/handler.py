@@ -10,24 +10,25 @@ import weakref
 from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 
-from rendezvous_core._backend import MembershipBackend, RendezvousBackend
-from rendezvous_core._errors import (
+from rendezvous_core.dynamic.driver import Driver
+from rendezvous_core.dynamic.reporting import Reporter, describe_asks
+from rendezvous_core.over_register.backend import RegisterBackend
+from rendezvous_core.over_store.prefix_store import view
+from rendezvous_core.plugins.loading import assign_ranks, load_plugins
+from rendezvous_core.ports.backend import MembershipBackend, RendezvousBackend
+from rendezvous_core.ports.errors import (
     RendezvousConnectionError,
     RendezvousError,
     RendezvousTimeoutError,
 )
-from rendezvous_core._handler import RendezvousHandler, RendezvousInfo, RendezvousStoreInfo
-from rendezvous_core._params import RendezvousParameters
-from rendezvous_core._plugins import assign_ranks, load_plugins
-from rendezvous_core._register_backend import RegisterBackend
-from rendezvous_core._settings import RendezvousSettings, RendezvousTimeout
-from rendezvous_core.dynamic.driver import Driver
-from rendezvous_core.dynamic.reporting import Reporter, describe_asks
+from rendezvous_core.ports.handler import RendezvousHandler, RendezvousInfo, RendezvousStoreInfo
+from rendezvous_core.ports.parameters import RendezvousParameters
+from rendezvous_core.ports.settings import RendezvousSettings, RendezvousTimeout
+from rendezvous_core.ports.store import Store
 from rendezvous_core.protocol.node import Joined, Node
 from rendezvous_core.protocol.operations import Timing
 from rendezvous_core.protocol.ranks import keep_ranks
 from rendezvous_core.protocol.records import Member, Settings
-from rendezvous_core.store import Store
 
 
 class DynamicRendezvousHandler(RendezvousHandler):
@@ -178,7 +179,7 @@ class DynamicRendezvousHandler(RendezvousHandler):
         return outcome
 
     def _hand_out(self, joined: Joined) -> RendezvousInfo:
-        store = self._store.view(store_prefix(self._settings.run_id, joined))
+        store = view(store_prefix(self._settings.run_id, joined), self._store)
         bootstrap = functools.partial(RendezvousStoreInfo.build, joined.rank, store, self._address)
         # Rank 0 has to publish now, the others may look it up when they need it.
         if joined.rank != 0:

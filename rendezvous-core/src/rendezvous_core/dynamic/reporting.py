@@ -3,8 +3,8 @@
 import time
 from collections.abc import Iterable
 
-from rendezvous_core._hookspecs import RendezvousEvent
-from rendezvous_core._plugins import emit
+from rendezvous_core.plugins.hookspecs import RendezvousEvent
+from rendezvous_core.plugins.loading import emit
 from rendezvous_core.protocol.node import Joined, Node
 from rendezvous_core.protocol.records import Departure, Member, State
 

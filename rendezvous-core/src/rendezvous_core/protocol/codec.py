@@ -5,7 +5,7 @@ import functools
 import msgspec
 from msgspec import Struct
 
-from rendezvous_core._errors import RendezvousStateError
+from rendezvous_core.ports.errors import RendezvousStateError
 from rendezvous_core.protocol.records import Member, State
 
 VERSION = 1

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from msgspec.structs import replace
 
-from rendezvous_core._errors import (
+from rendezvous_core.ports.errors import (
     RendezvousClosedError,
     RendezvousConnectionError,
     RendezvousError,

@@ -3,8 +3,8 @@
 import os
 import sqlite3
 
-from rendezvous_core._backend import Members, MembershipBackend, Token
-from rendezvous_core._errors import RendezvousConnectionError
+from rendezvous_core.ports.backend import Members, MembershipBackend, Token
+from rendezvous_core.ports.errors import RendezvousConnectionError
 from rendezvous_core.sqlite.database import Database, open_database
 from rendezvous_core.sqlite.watch import Row, Topic
 

@@ -9,7 +9,7 @@ import weakref
 from collections.abc import Callable, Iterable
 from typing import TypeVar
 
-from rendezvous_core._errors import RendezvousError
+from rendezvous_core.ports.errors import RendezvousError
 from rendezvous_core.sqlite import events
 from rendezvous_core.sqlite.errors import explain, is_busy, locked
 from rendezvous_core.sqlite.file import File

@@ -4,7 +4,7 @@ import errno
 import os
 import sqlite3
 
-from rendezvous_core._errors import RendezvousConnectionError, RendezvousError, RendezvousStateError
+from rendezvous_core.ports.errors import RendezvousConnectionError, RendezvousError, RendezvousStateError
 
 _WAL_WRITE_LOCK = 120  # the byte of the -shm file that a writer locks, by SQLite's published format
 _UNSUPPORTED = (

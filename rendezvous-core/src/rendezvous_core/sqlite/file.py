@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
-from rendezvous_core._errors import RendezvousConnectionError
+from rendezvous_core.ports.errors import RendezvousConnectionError
 from rendezvous_core.sqlite.path import prepare_directory
 from rendezvous_core.sqlite.schema import prepare
 

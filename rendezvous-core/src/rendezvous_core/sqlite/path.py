@@ -4,7 +4,7 @@ import os
 import stat
 import tempfile
 
-from rendezvous_core._errors import RendezvousConnectionError
+from rendezvous_core.ports.errors import RendezvousConnectionError
 
 _REMEDY = "or name another file as endpoint or in RDZV_SQLITE_PATH"
 _private: set[str] = set()

@@ -2,9 +2,9 @@
 
 import re
 
-from rendezvous_core._backend import RendezvousBackend
-from rendezvous_core._hookspecs import hookimpl
-from rendezvous_core._params import RendezvousParameters
+from rendezvous_core.plugins.hookspecs import hookimpl
+from rendezvous_core.ports.backend import RendezvousBackend
+from rendezvous_core.ports.parameters import RendezvousParameters
 from rendezvous_core.sqlite.backend import SqliteBackend
 from rendezvous_core.sqlite.store import SqliteStore
 

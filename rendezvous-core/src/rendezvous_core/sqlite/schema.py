@@ -4,7 +4,7 @@ import sqlite3
 import time
 from collections.abc import Iterable
 
-from rendezvous_core._errors import RendezvousConnectionError, RendezvousStateError
+from rendezvous_core.ports.errors import RendezvousConnectionError, RendezvousStateError
 
 APPLICATION_ID = 0x52445A56  # "RDZV" in the header of the file
 VERSION = 1

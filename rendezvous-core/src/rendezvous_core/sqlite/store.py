@@ -4,10 +4,8 @@ import sqlite3
 import time
 from collections.abc import Sequence
 
-from rendezvous_core._errors import RendezvousTimeoutError
-from rendezvous_core.sqlite.database import open_database
-from rendezvous_core.sqlite.watch import Row, Topic
-from rendezvous_core.store import (
+from rendezvous_core.ports.errors import RendezvousTimeoutError
+from rendezvous_core.ports.store import (
     DEFAULT_TIMEOUT,
     QueueEmptyError,
     Store,
@@ -18,6 +16,8 @@ from rendezvous_core.store import (
     integer,
     keys_timeout,
 )
+from rendezvous_core.sqlite.database import open_database
+from rendezvous_core.sqlite.watch import Row, Topic
 
 
 class SqliteStore(Store):

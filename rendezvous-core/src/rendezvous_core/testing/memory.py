@@ -12,9 +12,9 @@ from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import dataclass, field
 
-from rendezvous_core._backend import Members, MembershipBackend, Token
-from rendezvous_core._errors import RendezvousConnectionError
-from rendezvous_core.store import (
+from rendezvous_core.ports.backend import Members, MembershipBackend, Token
+from rendezvous_core.ports.errors import RendezvousConnectionError
+from rendezvous_core.ports.store import (
     DEFAULT_TIMEOUT,
     Store,
     Timeout,

@@ -11,7 +11,7 @@ from typing import Any
 import etcd
 
 from rendezvous_core import Store
-from rendezvous_core.store import DEFAULT_TIMEOUT, Timeout, Value, encode, integer, keys_timeout
+from rendezvous_core.ports.store import DEFAULT_TIMEOUT, Timeout, Value, encode, integer, keys_timeout
 from rendezvous_etcd.v2.backend import CONFLICTS, EtcdRendezvousBackend
 from rendezvous_etcd.v2.client import EtcdCalls, UncertainError, index_of
 

@@ -16,7 +16,7 @@ import grpc
 from pyetcd import etcdrpc as rpc
 
 from rendezvous_core import RendezvousConnectionError, RendezvousError
-from rendezvous_core.endpoint import Endpoint, parse_endpoints
+from rendezvous_core.ports.endpoint import Endpoint, parse_endpoints
 from rendezvous_etcd.options import DEFAULT_PORT, DEFAULT_READ_TIMEOUT, Connection
 from rendezvous_etcd.v3.errors import explain, may_succeed_elsewhere, wants_token
 

@@ -11,7 +11,15 @@ from typing import Any, TypeVar
 from pyetcd import etcdrpc as rpc
 
 from rendezvous_core import Store
-from rendezvous_core.store import DEFAULT_TIMEOUT, Timeout, Value, check_pairs, encode, integer, keys_timeout
+from rendezvous_core.ports.store import (
+    DEFAULT_TIMEOUT,
+    Timeout,
+    Value,
+    check_pairs,
+    encode,
+    integer,
+    keys_timeout,
+)
 from rendezvous_etcd.v3.backend import Etcd3RendezvousBackend
 from rendezvous_etcd.v3.client import Etcd3Client, get, prefix_end, put, unchanged
 from rendezvous_etcd.v3.errors import LeaseNotFoundError

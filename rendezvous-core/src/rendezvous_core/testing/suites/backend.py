@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from rendezvous_core._backend import RendezvousBackend, Token
+from rendezvous_core.ports.backend import RendezvousBackend, Token
 from rendezvous_core.testing.suites.backend_faults import BackendFaults
 from rendezvous_core.testing.suites.base import needs, required
 from rendezvous_core.testing.suites.checks import (

@@ -5,8 +5,8 @@ from functools import partial
 
 import pytest
 
-from rendezvous_core._backend import RendezvousBackend
-from rendezvous_core._errors import RendezvousConnectionError, RendezvousStateError
+from rendezvous_core.ports.backend import RendezvousBackend
+from rendezvous_core.ports.errors import RendezvousConnectionError, RendezvousStateError
 from rendezvous_core.testing.suites.base import Link, Server, Suite, missing, needs, stopped
 from rendezvous_core.testing.suites.checks import ATTEMPTS, found, outcome, refused, written
 from rendezvous_core.testing.suites.threads import start

@@ -9,7 +9,7 @@ from typing import ClassVar, NoReturn, Protocol, TypeVar
 
 import pytest
 
-from rendezvous_core._errors import RendezvousConnectionError
+from rendezvous_core.ports.errors import RendezvousConnectionError
 
 T = TypeVar("T")
 _Test = TypeVar("_Test", bound=Callable[..., object])

@@ -3,8 +3,8 @@
 from collections.abc import Callable
 from typing import TypeVar
 
-from rendezvous_core._backend import RendezvousBackend, Token
-from rendezvous_core._errors import RendezvousError
+from rendezvous_core.ports.backend import RendezvousBackend, Token
+from rendezvous_core.ports.errors import RendezvousError
 
 T = TypeVar("T")
 

@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 import pytest
 
-from rendezvous_core._errors import (
+from rendezvous_core.ports.errors import (
     RendezvousClosedError,
     RendezvousGracefulExitError,
     RendezvousStateError,
     RendezvousTimeoutError,
 )
-from rendezvous_core._handler import RendezvousHandler, RendezvousInfo
+from rendezvous_core.ports.handler import RendezvousHandler, RendezvousInfo
 from rendezvous_core.testing.suites.base import Server, Suite, needs, required, stopped
 from rendezvous_core.testing.suites.threads import is_blocked, start, together
 

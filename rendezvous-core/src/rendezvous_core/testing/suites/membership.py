@@ -6,8 +6,8 @@ from functools import partial
 
 import pytest
 
-from rendezvous_core._backend import Members, MembershipBackend, Token
-from rendezvous_core._errors import RendezvousConnectionError
+from rendezvous_core.ports.backend import Members, MembershipBackend, Token
+from rendezvous_core.ports.errors import RendezvousConnectionError
 from rendezvous_core.testing.suites.backend import BackendSuite
 from rendezvous_core.testing.suites.base import Link, Server, needs, required, stopped
 from rendezvous_core.testing.suites.checks import BINARY, SIMILAR, found, outcome, written

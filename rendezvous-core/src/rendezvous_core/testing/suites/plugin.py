@@ -13,11 +13,11 @@ from typing import Any, ClassVar
 
 import pytest
 
-from rendezvous_core._errors import RendezvousConnectionError
-from rendezvous_core._handler import RendezvousHandler
-from rendezvous_core._params import RendezvousParameters
-from rendezvous_core._plugins import BACKENDS, installed_backends
-from rendezvous_core._registry import get_rendezvous_handler
+from rendezvous_core.plugins.loading import BACKENDS, installed_backends
+from rendezvous_core.ports.errors import RendezvousConnectionError
+from rendezvous_core.ports.handler import RendezvousHandler
+from rendezvous_core.ports.parameters import RendezvousParameters
+from rendezvous_core.registry import get_rendezvous_handler
 from rendezvous_core.testing.suites.base import Suite, missing, needs, required
 from rendezvous_core.testing.suites.handler import assert_round
 from rendezvous_core.testing.suites.threads import start, together
@@ -105,7 +105,7 @@ class PluginSuite(Suite):
     def test_choosing_it_loads_no_other_backend(self) -> None:
         """To choose this backend loads no other one, and nothing that another one needs."""
         loaded = self._loaded_by(
-            f"from rendezvous_core._plugins import load_backend; load_backend({self.backend!r})"
+            f"from rendezvous_core.plugins.loading import load_backend; load_backend({self.backend!r})"
         )
         assert self._module() in loaded
         assert not self._heavy(loaded)
@@ -114,7 +114,7 @@ class PluginSuite(Suite):
     def test_others_do_not_load_it(self) -> None:
         """To use rendezvous, and to list what is installed, loads nothing of it."""
         loaded = self._loaded_by(
-            "from rendezvous_core._plugins import installed_backends; installed_backends()"
+            "from rendezvous_core.plugins.loading import installed_backends; installed_backends()"
         )
         assert self._module() not in loaded
 

@@ -5,8 +5,8 @@ from functools import partial
 
 import pytest
 
-from rendezvous_core._errors import RendezvousConnectionError
-from rendezvous_core.store import Store
+from rendezvous_core.ports.errors import RendezvousConnectionError
+from rendezvous_core.ports.store import Store
 from rendezvous_core.testing.suites.base import Link, Server, needs, stopped
 from rendezvous_core.testing.suites.checks import ATTEMPTS
 from rendezvous_core.testing.suites.store_fixtures import StoreFixtures

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from rendezvous_core.store import Store
+from rendezvous_core.ports.store import Store
 from rendezvous_core.testing.suites.base import Suite, required
 
 

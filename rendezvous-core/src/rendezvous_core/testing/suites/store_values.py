@@ -6,7 +6,7 @@ from itertools import chain
 
 import pytest
 
-from rendezvous_core.store import Store, Value
+from rendezvous_core.ports.store import Store, Value
 from rendezvous_core.testing.suites.base import needs
 from rendezvous_core.testing.suites.checks import BINARY, MIB, SIMILAR
 from rendezvous_core.testing.suites.store_fixtures import StoreFixtures

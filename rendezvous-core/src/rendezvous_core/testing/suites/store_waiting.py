@@ -8,8 +8,8 @@ from itertools import chain
 
 import pytest
 
-from rendezvous_core._errors import RendezvousTimeoutError
-from rendezvous_core.store import QueueEmptyError, Store
+from rendezvous_core.ports.errors import RendezvousTimeoutError
+from rendezvous_core.ports.store import QueueEmptyError, Store
 from rendezvous_core.testing.suites.store_fixtures import StoreFixtures
 from rendezvous_core.testing.suites.threads import is_blocked, start, together
 

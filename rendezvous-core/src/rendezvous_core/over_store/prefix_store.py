@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from rendezvous_core.store import Store, Timeout, Value, Write, peek
+from rendezvous_core.ports.store import Store, Timeout, Value, Write, peek
 
 
 class PrefixStore(Store):
@@ -117,3 +117,8 @@ class PrefixStore(Store):
 
     def _full(self, keys: Sequence[str]) -> list[str]:
         return [self._start + key for key in keys]
+
+
+def view(prefix: str, store: Store) -> Store:
+    """Return a view of ``store``: its own, or else a `PrefixStore`."""
+    return store.view(prefix) or PrefixStore(prefix, store)

@@ -4,7 +4,7 @@ import math
 import re
 from typing import Any
 
-from rendezvous_core.endpoint import redact
+from rendezvous_core.ports.endpoint import redact
 
 _SECRET = re.compile(r"pass|pwd|secret|token|credential|auth|key", re.IGNORECASE)
 _TRUE = {"1", "true", "t", "yes", "y"}

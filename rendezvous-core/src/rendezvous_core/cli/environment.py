@@ -4,12 +4,12 @@ import os
 import weakref
 from collections.abc import Mapping
 
-from rendezvous_core._errors import RendezvousError
-from rendezvous_core._params import RendezvousParameters
-from rendezvous_core._prefix_store import PrefixStore
-from rendezvous_core._registry import create_backend, create_store
-from rendezvous_core.endpoint import parse_config
-from rendezvous_core.store import Store
+from rendezvous_core.over_store.prefix_store import PrefixStore
+from rendezvous_core.ports.endpoint import parse_config
+from rendezvous_core.ports.errors import RendezvousError
+from rendezvous_core.ports.parameters import RendezvousParameters
+from rendezvous_core.ports.store import Store
+from rendezvous_core.registry import create_backend, create_store
 
 BACKEND = "RDZV_BACKEND"
 ENDPOINT = "RDZV_ENDPOINT"

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 import pluggy
 
-from rendezvous_core import _hookspecs
-from rendezvous_core._errors import RendezvousError
-from rendezvous_core._hookspecs import PROJECT, RankCandidate, RendezvousEvent
+from rendezvous_core.plugins import hookspecs as _hookspecs
+from rendezvous_core.plugins.hookspecs import PROJECT, RankCandidate, RendezvousEvent
+from rendezvous_core.ports.errors import RendezvousError
 
 if TYPE_CHECKING:
     from importlib_metadata import EntryPoint

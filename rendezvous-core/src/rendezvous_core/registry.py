@@ -3,17 +3,17 @@
 import logging
 from collections.abc import Callable
 
-from rendezvous_core._backend import MembershipBackend, RendezvousBackend
-from rendezvous_core._handler import RendezvousHandler
-from rendezvous_core._params import RendezvousParameters
-from rendezvous_core._plugins import (
+from rendezvous_core.plugins.loading import (
     Plugin,
     RendezvousPluginError,
     installed_backends,
     load_backend,
     load_plugins,
 )
-from rendezvous_core.store import Store
+from rendezvous_core.ports.backend import MembershipBackend, RendezvousBackend
+from rendezvous_core.ports.handler import RendezvousHandler
+from rendezvous_core.ports.parameters import RendezvousParameters
+from rendezvous_core.ports.store import Store
 
 RendezvousHandlerCreator = Callable[[RendezvousParameters], RendezvousHandler]
 
@@ -134,7 +134,7 @@ def _dynamic_handler(plugin: Plugin, params: RendezvousParameters) -> Rendezvous
 
 
 def _open_backend(plugin: Plugin, params: RendezvousParameters) -> MembershipBackend:
-    from rendezvous_core._register_backend import RegisterBackend
+    from rendezvous_core.over_register.backend import RegisterBackend
 
     backend = plugin.call("rendezvous_backend", RendezvousBackend, params=params)
     if backend is None:
@@ -151,9 +151,9 @@ def _open_backend(plugin: Plugin, params: RendezvousParameters) -> MembershipBac
 
 
 def _open_store(plugin: Plugin, params: RendezvousParameters, backend: MembershipBackend) -> Store:
-    from rendezvous_core._register_backend import RegisterBackend
-    from rendezvous_core._register_store import RegisterStore
-    from rendezvous_core._store_backend import StoreBackend
+    from rendezvous_core.over_register.backend import RegisterBackend
+    from rendezvous_core.over_register.store import RegisterStore
+    from rendezvous_core.over_store.backend import StoreBackend
 
     returned = backend.register.backend if isinstance(backend, RegisterBackend) else backend
     store = plugin.call("rendezvous_store", Store, params=params, backend=returned)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar
 
-from rendezvous_core.store import Store
+from rendezvous_core.ports.store import Store
 
 
 @dataclass

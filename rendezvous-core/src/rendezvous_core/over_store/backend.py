@@ -8,10 +8,14 @@ from collections.abc import Collection, Sequence
 from secrets import token_bytes, token_hex
 from urllib.parse import quote, unquote
 
-from rendezvous_core._backend import Members, MembershipBackend, Token
-from rendezvous_core._errors import RendezvousConnectionError, RendezvousStateError, RendezvousTimeoutError
-from rendezvous_core._prefix_store import PrefixStore
-from rendezvous_core.store import Store, Write, peek
+from rendezvous_core.over_store.prefix_store import PrefixStore
+from rendezvous_core.ports.backend import Members, MembershipBackend, Token
+from rendezvous_core.ports.errors import (
+    RendezvousConnectionError,
+    RendezvousStateError,
+    RendezvousTimeoutError,
+)
+from rendezvous_core.ports.store import Store, Write, peek
 
 _STATE = "state"
 _INDEX = "index"

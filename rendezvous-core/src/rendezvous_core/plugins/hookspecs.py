@@ -14,10 +14,10 @@ from typing import Protocol
 
 import pluggy
 
-from rendezvous_core._backend import RendezvousBackend
-from rendezvous_core._handler import RendezvousHandler
-from rendezvous_core._params import RendezvousParameters
-from rendezvous_core.store import Store
+from rendezvous_core.ports.backend import RendezvousBackend
+from rendezvous_core.ports.handler import RendezvousHandler
+from rendezvous_core.ports.parameters import RendezvousParameters
+from rendezvous_core.ports.store import Store
 
 PROJECT = "rendezvous"
 

@@ -2,8 +2,8 @@
 
 from secrets import token_hex
 
-from rendezvous_core._backend import Members, MembershipBackend, RendezvousBackend, Token
-from rendezvous_core._register import Contents, Register
+from rendezvous_core.over_register.register import Contents, Register
+from rendezvous_core.ports.backend import Members, MembershipBackend, RendezvousBackend, Token
 
 
 class RegisterBackend(MembershipBackend):

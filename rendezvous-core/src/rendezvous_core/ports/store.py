@@ -9,7 +9,7 @@ from datetime import timedelta
 from secrets import token_hex
 from typing import Literal
 
-from rendezvous_core._errors import RendezvousError, RendezvousTimeoutError
+from rendezvous_core.ports.errors import RendezvousError, RendezvousTimeoutError
 
 Timeout = timedelta | float
 """A duration: a `timedelta` (as torch's stores take it) or a number of seconds."""
@@ -219,11 +219,12 @@ class Store(ABC):
                 f"{self.add(members, 0)} of {world_size} have come."
             ) from error
 
-    def view(self, prefix: str) -> "Store":
-        """Return a view of the keys that begin with ``<prefix>/``, named without that: see `PrefixStore`."""
-        from rendezvous_core._prefix_store import PrefixStore
+    def view(self, prefix: str) -> "Store | None":
+        """Return the store's own view of the keys that begin with ``<prefix>/``, named without that.
 
-        return PrefixStore(prefix, self)
+        ``None``, unless a store says otherwise: then a `PrefixStore` serves.
+        """
+        return None
 
     def clone(self) -> "Store":
         """Return a handle of the same data that never waits for calls made on this one.

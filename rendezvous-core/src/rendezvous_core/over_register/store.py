@@ -3,9 +3,9 @@
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
-from rendezvous_core._register import Contents
-from rendezvous_core._register_backend import RegisterBackend
-from rendezvous_core.store import (
+from rendezvous_core.over_register.backend import RegisterBackend
+from rendezvous_core.over_register.register import Contents
+from rendezvous_core.ports.store import (
     DEFAULT_TIMEOUT,
     Store,
     Timeout,

@@ -9,8 +9,8 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from rendezvous_core._backend import RendezvousBackend
-from rendezvous_core._errors import RendezvousConnectionError, RendezvousStateError
+from rendezvous_core.ports.backend import RendezvousBackend
+from rendezvous_core.ports.errors import RendezvousConnectionError, RendezvousStateError
 
 T = TypeVar("T")
 
