@@ -40,6 +40,15 @@ class Proxy:
         for connection in connections:
             connection.close()
 
+    def forget(self) -> None:
+        """Pass nothing more on over the present connections, and tell neither end; new ones can be made.
+
+        So does a middlebox on the way that has dropped idle connections from its table.
+        """
+        with self._lock:
+            for connection in self._connections:
+                connection.is_forgotten = True
+
     @contextmanager
     def lose_reply(self, after: int = 0) -> Iterator[threading.Event]:
         """Let ``after`` packets of the server pass, lose the next one, and cut its connection.
@@ -105,19 +114,24 @@ class Proxy:
             while data := connection.client.recv(65536):
                 with self._lock:
                     self._traffic += 1
-                connection.server.sendall(data)
+                if not connection.is_forgotten:
+                    connection.server.sendall(data)
         self._drop(connection)
 
     def _pass_replies(self, connection: "_Connection") -> None:
         with suppress(OSError):
             while data := connection.server.recv(65536):
                 loss = self._loss
+                if connection.is_forgotten:
+                    continue
                 if loss is not None and loss.strikes():
                     break
                 connection.client.sendall(data)
         self._drop(connection)
 
     def _drop(self, connection: "_Connection") -> None:
+        if connection.is_forgotten:
+            return
         with self._lock:
             self._connections.discard(connection)
         connection.close()
@@ -126,6 +140,7 @@ class Proxy:
 class _Connection:
     def __init__(self, client: socket.socket, server: socket.socket) -> None:
         self.client, self.server = client, server
+        self.is_forgotten = False
         for end in (client, server):
             end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
