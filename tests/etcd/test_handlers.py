@@ -8,7 +8,7 @@ import pytest
 from rendezvous_core import RendezvousHandler, RendezvousParameters, get_rendezvous_handler
 from rendezvous_core.testing import HandlerSuite
 from rendezvous_etcd import EtcdRendezvousHandler, EtcdServer
-from rendezvous_etcd.legacy import membership, rendezvous
+from rendezvous_etcd.legacy import joining, membership
 from tests.etcd.servers import OnServer
 
 
@@ -50,7 +50,7 @@ class TestEtcd(OnEtcd, HandlerSuite):
     @pytest.fixture(autouse=True)
     @staticmethod
     def _short_lives(monkeypatch: pytest.MonkeyPatch) -> None:
-        for module in (membership, rendezvous):
+        for module in (membership, joining):
             monkeypatch.setattr(module, "RANK_TTL", 4)
 
     lacks: ClassVar = {
