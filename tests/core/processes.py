@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from typing import Any
 
 PATIENCE = 90.0
+_OF_A_TERMINAL = (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP)
 
 Event = dict[str, Any]
 
@@ -113,11 +114,13 @@ def wait_for_end(pid: int) -> None:
 
 @contextmanager
 def signals_as_in_a_terminal() -> Iterator[None]:
-    """Let children obey SIGINT, also where these tests run in the background of a script."""
-    former = signal.getsignal(signal.SIGINT)
-    if former is signal.SIG_IGN:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+    """Let children obey signals, also where these tests run in the background of a script, or under nohup."""
+    ignored = [number for number in _OF_A_TERMINAL if signal.getsignal(number) is signal.SIG_IGN]
+    for number in ignored:
+        # A program starts with handlers reset, and with what is ignored still ignored.
+        signal.signal(number, lambda received, frame: None)
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, former)
+        for number in ignored:
+            signal.signal(number, signal.SIG_IGN)
