@@ -6,7 +6,6 @@ from contextlib import suppress
 from secrets import token_bytes
 from struct import pack, unpack
 
-from rendezvous_core.crowd import listener
 from rendezvous_core.ports.endpoint import Endpoint
 
 _VALIDATE = b"\0" + pack("=I", 0x3C85F7CE)
@@ -53,8 +52,7 @@ class Client:
     def __init__(self, endpoint: Endpoint, patience: float) -> None:
         self._socket = socket.create_connection(endpoint, patience)
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        # With the kernel's own timeouts a call is one system call instead of two, each of which may cost a
-        # fight for the interpreter's lock.
+        # With the kernel's own timeouts a call is one system call instead of two.
         self._socket.setblocking(True)
         limit = pack("@ll", int(patience), int(patience % 1 * 1e6))
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, limit)
@@ -119,21 +117,16 @@ class Client:
         The server also ends a wait for a key that somebody compared without its being there.
         """
         self._send(_WAIT, _keys(keys))
-        with listener.wait(self._socket, seconds):
-            try:
-                return self._answer(1, socket.MSG_DONTWAIT) == _STOPPED
-            except TimeoutError:
-                self._send(_CANCEL)
-                stopped = self._answer(1) == _STOPPED  # was on its way: the cancellation is answered too
-                if stopped and self._answer(1) != _CANCELLED:
-                    raise
-                return stopped
+        if self._is_answered(seconds):
+            return self._answer(1) == _STOPPED
+        self._send(_CANCEL)
+        stopped = self._answer(1) == _STOPPED  # was on its way: the cancellation is answered too
+        if stopped and self._answer(1) != _CANCELLED:
+            raise TimeoutError("timed out")
+        return stopped
 
     def close(self) -> None:
         """Disconnect; may be called while another thread waits, which raises there."""
-        listener.close(self._socket, self._disconnect)
-
-    def _disconnect(self) -> None:
         with suppress(OSError):
             self._socket.shutdown(socket.SHUT_RDWR)
         self._socket.close()
@@ -146,15 +139,29 @@ class Client:
         except BlockingIOError as error:
             raise TimeoutError("timed out") from error
 
-    def _answer(self, size: int, flags: int = 0) -> bytes:
+    def _is_answered(self, seconds: float) -> bool:
+        """Wait for an answer at most ``seconds``, however many signals come meanwhile."""
+        self._socket.settimeout(seconds)
+        try:
+            self._receive()
+        except TimeoutError:
+            return False
+        finally:
+            self._socket.settimeout(None)
+        return True
+
+    def _receive(self) -> None:
+        try:
+            received = self._socket.recv(_CHUNK)
+        except BlockingIOError as error:
+            raise TimeoutError("timed out") from error
+        if not received:
+            raise ConnectionResetError("the connection was closed")
+        self._received += received
+
+    def _answer(self, size: int) -> bytes:
         while len(self._received) < size:
-            try:
-                received = self._socket.recv(_CHUNK, flags)
-            except BlockingIOError as error:
-                raise TimeoutError("timed out") from error
-            if not received:
-                raise ConnectionResetError("the connection was closed")
-            self._received += received
+            self._receive()
         answer = bytes(self._received[:size])
         del self._received[:size]
         return answer

@@ -15,7 +15,6 @@ from torch.distributed import DistStoreError, PrefixStore, Store, TCPStore
 from rendezvous_c10d._client import Client, ProtocolError
 from rendezvous_c10d._errors import StoreConnectionError, StoreLostError
 from rendezvous_c10d._threads import within
-from rendezvous_core.crowd import turn
 from rendezvous_core.ports.endpoint import Endpoint
 
 T = TypeVar("T")
@@ -85,7 +84,7 @@ class Connections:
         if not self.speaks:
             return self.call_torch(call)
         try:
-            with turn(), self._client() as client:
+            with self._client() as client:
                 return call(client)
         except ProtocolError as error:
             result = self.call_torch(call)  # which fails too where the server was about to die

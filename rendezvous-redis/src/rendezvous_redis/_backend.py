@@ -7,7 +7,6 @@ from secrets import token_hex
 from typing import Any
 
 from rendezvous_core import Members, MembershipBackend, RendezvousStateError, Token
-from rendezvous_core.crowd import turn
 from rendezvous_redis._link import Command, Link
 from rendezvous_redis._run import RedisRun
 from rendezvous_redis._scripts import PUT_MEMBER, SET_STATE
@@ -104,7 +103,7 @@ class RedisRendezvousBackend(MembershipBackend):
             block = ("BLOCK", max(1, round(left * 1000))) if left > 0 else ()
             listen = ("XREAD", *block, "STREAMS", *places, *places.values())
             watch = partial(self._watch, token, listen, max(0.0, left))
-            if self._client.run(watch, self._patience, blocks=True):
+            if self._client.run(watch, self._patience):
                 return True
             if time.monotonic() >= deadline:
                 return False
@@ -114,10 +113,8 @@ class RedisRendezvousBackend(MembershipBackend):
         self._run.close()
 
     def _watch(self, token: Token | None, listen: Command, timeout: float, link: Link) -> bool:
-        with turn():
-            link.send(("HGET", self._keys.state, "token"), listen)
-            current = link.read()
-        if current != token:
+        link.send(("HGET", self._keys.state, "token"), listen)
+        if link.read() != token:
             # Usually there are news as well. Else the state was lost, and nothing ends the listening.
             if link.has_reply(0.1):
                 link.read()

@@ -6,14 +6,13 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext, suppress
+from contextlib import suppress
 from secrets import token_hex
 from typing import Any, TypeVar
 
 from redis.exceptions import MovedError, RedisError
 
 from rendezvous_core import Endpoint, RendezvousConnectionError
-from rendezvous_core.crowd import turn
 from rendezvous_redis._errors import explain, is_passing
 from rendezvous_redis._link import Address, Command, Link
 from rendezvous_redis._locate import locator_of
@@ -87,17 +86,13 @@ class Client:
             self._lanes.append((lane, number))
         return reply
 
-    def run(self, action: Callable[[Link], T], patience: float, *, blocks: bool = False) -> T:
-        """Have ``action`` done with a connection, again with another one where the first fails.
-
-        Say so if it ``blocks``: the others need not wait for it.
-        """
+    def run(self, action: Callable[[Link], T], patience: float) -> T:
+        """Have ``action`` done with a connection, again with another one where the first fails."""
         deadline = time.monotonic() + patience
         pause = 0.005
         while not self._closed.is_set():
             try:
-                with nullcontext() if blocks else turn():
-                    return self._attempt(action, deadline)
+                return self._attempt(action, deadline)
             except (RedisError, OSError) as error:
                 if not is_passing(error) or time.monotonic() + pause > deadline:
                     raise explain(error, str(self)) from error

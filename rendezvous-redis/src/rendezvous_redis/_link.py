@@ -1,7 +1,5 @@
 """One connection to one server."""
 
-import socket
-import time
 from collections.abc import Sequence
 from contextlib import suppress
 from importlib.util import find_spec
@@ -13,7 +11,6 @@ from redis.exceptions import ConnectionError, NoScriptError, ResponseError, Time
 from redis.retry import Retry
 
 from rendezvous_core import Endpoint
-from rendezvous_core.crowd import listener
 from rendezvous_redis._scripts import Script
 from rendezvous_redis._target import Credentials, Target
 from rendezvous_redis._tls import TlsConnection
@@ -60,7 +57,6 @@ class Link:
         self._known: set[str] = set()
         self._connection = kind(**arguments)
         self._connection.connect()
-        self._socket: socket.socket = self._connection._sock
         # By itself redis-py would connect again, unasked and to whoever answers now.
         self._connection.connect = self._connection.connect_check_health = _refuse
 
@@ -97,16 +93,11 @@ class Link:
 
     def read_late(self, timeout: float) -> Any:
         """Return a reply that the server may hold back for ``timeout`` seconds."""
-        if self.has_reply(0):
-            return self.read()
         limit = timeout + self.timeout
-        deadline = time.monotonic() + limit
-        while (left := deadline - time.monotonic()) > 0:
-            with listener.wait(self._socket, left):
-                if self.has_reply(0):
-                    return self.read()
-        self.close()
-        raise TimeoutError(f"no reply within {limit:.3g} s")
+        if not self.has_reply(limit):
+            self.close()
+            raise TimeoutError(f"no reply within {limit:.3g} s")
+        return self.read()
 
     def has_reply(self, timeout: float) -> bool:
         """Wait for a reply to arrive; raises where the server has closed the connection."""
@@ -114,7 +105,7 @@ class Link:
 
     def close(self) -> None:
         """Close the connection; ends a read under way in another thread, which then raises anything."""
-        listener.close(self._socket, self._connection.disconnect)
+        self._connection.disconnect()
 
 
 def _refuse(*_: object, **__: object) -> NoReturn:

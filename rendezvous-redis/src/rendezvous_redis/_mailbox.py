@@ -91,7 +91,7 @@ class Mailbox:
         """Wait for mail, and look at what it names; without any, at everything."""
         patience = min(max(0.0, deadline - time.monotonic()), _SLICE)
         try:
-            named = self._run.client.run(partial(self._listen, patience), 0.0, blocks=True)
+            named = self._run.client.run(partial(self._listen, patience), 0.0)
         except RendezvousConnectionError:
             # The mail may be lost, or turned back to a place that was read already.
             self._renew()
