@@ -13,7 +13,8 @@ from rendezvous_core.protocol.operations import List, Operation, Put, Read, Wait
 from rendezvous_core.protocol.records import Departure, Member, Seat, State
 
 if TYPE_CHECKING:
-    from tests.simulation.world import Machine, World
+    from tests.simulation.machine import Machine
+    from tests.simulation.world import World
 
 CLOCK_TOLERANCE = 0.003
 """The rates of two clocks differ by no more."""

@@ -6,8 +6,10 @@ from typing import Any
 
 from rendezvous_core.protocol.node import Node
 from rendezvous_core.protocol.operations import List
+from tests.simulation.faults import Faults
 from tests.simulation.invariants import Violation, check_progress
-from tests.simulation.world import Faults, Machine, World
+from tests.simulation.machine import Machine
+from tests.simulation.world import World
 
 STAGE = 8.0
 """For about so many periods things go wrong, before everything is healed."""

@@ -1,5 +1,6 @@
 """The protocol as pure code: no I/O, no thread, no clock. See ``docs/protocol.md``.
 
 Read in this order: `records` (what is stored), `decision` (what a coordinator makes of it),
-`observation` (who is alive), `node` (what one node does, as a generator of operations).
+`observation` (who is alive), `participant` (what a node wants and is told), `coordinator` (what it
+does in office), `node` (how it lives, as a generator of operations).
 """

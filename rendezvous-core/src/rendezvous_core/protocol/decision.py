@@ -18,9 +18,9 @@ class Sight:
 
     members: Mapping[str, Member]
     fresh: AbstractSet[str]
-    """Nodes proved alive just now: only they are admitted."""
+    """Nodes proved alive just now: only they are admitted (Rule 5)."""
     dead: AbstractSet[str]
-    """Nodes silent for too long: only they are evicted."""
+    """Nodes silent for too long: only they are evicted (Rule 4)."""
     forgotten: Sequence[str] = ()
     """Nodes silent for so long that their records are of no more use."""
 
@@ -51,7 +51,7 @@ def decide(
 
 
 def withdraw(state: State, node: str, ticket: int, intent: Intent) -> State:
-    """Return the state without this ask, or without this participant.
+    """Return the state without this ask, or without this participant (Rule 9).
 
     When all participants are done, the run is closed; closed stays as it is.
     """
@@ -69,12 +69,12 @@ def withdraw(state: State, node: str, ticket: int, intent: Intent) -> State:
 
 
 def close(state: State) -> State:
-    """Return the closed state. It keeps the roster: those inside may finish."""
+    """Return the closed state (Rule 12). It keeps the roster: those inside may finish."""
     return replace(state, phase="closed", waiting=0, last_call=None)
 
 
 def appoint_heir(state: State, sight: Sight, leaving: str) -> State:
-    """Have somebody coordinate after ``leaving``: an active participant, or else somebody who waits."""
+    """Have somebody coordinate after ``leaving``: an active participant, or else who waits (Rule 10)."""
     active = [seat.node for seat in state.active()]
     for node in (*active, *sorted(sight.fresh)):
         heir = sight.members.get(node)
@@ -84,6 +84,7 @@ def appoint_heir(state: State, sight: Sight, leaving: str) -> State:
 
 
 def _note_departures(state: State, sight: Sight) -> State:
+    """Note who asked again or was found dead (Rule 7)."""
     gone: dict[str, Departure] = {}
     for seat in state.active():
         member = sight.members.get(seat.node)
@@ -118,6 +119,7 @@ def _asks(state: State, sight: Sight) -> list[Member]:
 def _complete_if_possible(
     state: State, sight: Sight, last_call_over: bool, new_id: Callable[[], str], ranks: RankPolicy
 ) -> State:
+    """Complete the round, or call a last call, where enough ask (Rule 6)."""
     asks = _asks(state, sight)
     if len(asks) < state.settings.min_nodes:
         return replace(state, last_call=None)
@@ -127,7 +129,7 @@ def _complete_if_possible(
         return state
     seen = {node: member.seen for node, member in sight.members.items() if member.seen >= state.round}
     if not seen.keys() <= sight.dead:
-        # Somebody alive knows a later state than the one that a failing store came back with.
+        # Somebody alive knows a later state than the one that a failing store came back with (Rule 11).
         return state
     if len(asks) < state.settings.max_nodes and not (last_call_over and state.last_call):
         return state if state.last_call else replace(state, last_call=new_id())

@@ -1,4 +1,4 @@
-"""Who is alive, as seen by one coordinator on its own clock.
+"""Who is alive, as seen by one coordinator on its own clock (Rules 4 and 5).
 
 No clock of another machine is read: an observer counts for how long *it* has seen no new heartbeat.
 """
@@ -10,7 +10,7 @@ from rendezvous_core.protocol.decision import Sight
 from rendezvous_core.protocol.records import Member, Seat
 
 _FORGET = 10
-"""After how many times its `dead_after` a silent node's record is of no more use."""
+"""After how many times its `dead_after` a silent node's record is of no more use (Rule 14)."""
 
 
 @dataclass(slots=True)

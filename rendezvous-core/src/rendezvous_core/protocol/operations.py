@@ -21,7 +21,7 @@ class Write(NamedTuple):
 
 
 class Put(NamedTuple):
-    """Store this node's record; ``announce`` wakes the coordinator."""
+    """Store this node's record; ``announce`` wakes the coordinator (Rule 15)."""
 
     member: Member
     announce: bool
@@ -65,7 +65,7 @@ class Timing:
     dead_after: float = field(init=False)
     """For how long a node may be silent."""
     period: float = field(init=False)
-    """How often a node gives a sign of life: never fewer than three times in `dead_after`."""
+    """How often a node gives a sign of life (Rule 2): never fewer than three times in `dead_after`."""
     look: float = field(init=False)
     """How often a coordinator looks at the members, to date a death well."""
 

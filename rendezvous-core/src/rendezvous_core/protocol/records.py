@@ -44,7 +44,7 @@ class State(Struct, frozen=True, kw_only=True):
     run: str
     settings: Settings
     serial: int = 0
-    """Greater at every write than anything the writer has seen, so that bytes do not repeat."""
+    """Greater at every write than anything the writer has seen, so that bytes do not repeat (Rule 3)."""
     phase: Phase = "joining"
     round: int = 0
     round_id: str = ""
@@ -52,7 +52,7 @@ class State(Struct, frozen=True, kw_only=True):
     roster: tuple[Seat, ...] = ()
     """The participants in rank order; while joining, those of the round before."""
     gone: dict[str, Departure] = {}
-    """Participants that are no longer active. Never shrinks within a round."""
+    """Participants that are no longer active. Never shrinks within a round (Rule 7)."""
     waiting: int = 0
     """Nodes that a new round would admit."""
     spent: dict[str, int] = {}
@@ -87,7 +87,7 @@ class State(Struct, frozen=True, kw_only=True):
 
     @property
     def age(self) -> tuple[bool, int, bool, int]:
-        """Orders states; a state that compares lower than one already seen was lost or rolled back."""
+        """Orders states: one that compares lower than one already seen was lost or rolled back (Rule 11)."""
         return (self.phase == "closed", self.round, self.phase == "complete", self.serial)
 
 
@@ -100,7 +100,7 @@ class Member(Struct, frozen=True, kw_only=True):
     beat: int = 0
     """Greater at every write; readers ignore a record that is not."""
     ticket: int = 0
-    """Counts the asks of this node."""
+    """Counts the asks of this node (Rule 1)."""
     intent: Intent = "join"
     asked: int = 0
     """The serial of the state that the node had seen when it asked: orders asks without clocks."""

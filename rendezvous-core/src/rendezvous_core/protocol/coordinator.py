@@ -1,0 +1,101 @@
+"""What a node does in its time as coordinator: claims it, observes the others, decides."""
+
+from collections.abc import Callable, Mapping
+
+from msgspec.structs import replace
+
+from rendezvous_core.protocol.decision import RankPolicy, appoint_heir, decide
+from rendezvous_core.protocol.observation import Observer
+from rendezvous_core.protocol.operations import Timing
+from rendezvous_core.protocol.records import Member, Settings, State
+
+_SHARE = 8
+"""For so many missing nodes, a rest may be longer by the time of one pass."""
+
+_MANY = 64
+"""Spent tickets are pruned when there are this many more than twice the members."""
+
+
+class Coordinator:
+    """One node's terms in office, one after the other."""
+
+    def __init__(
+        self, node: str, settings: Settings, timing: Timing, new_id: Callable[[], str], ranks: RankPolicy
+    ) -> None:
+        self._node, self._settings, self._timing = node, settings, timing
+        self._new_id, self._ranks = new_id, ranks
+        self._term: str | None = None
+        self._observer = self._new_observer(0.0)
+        self._passed = False
+        self._missing = 0
+        self._rest = 0.0
+        self.failed = False
+        """Whether the node was deposed without having finished a pass (Rule 10)."""
+        self.forgotten: list[str] = []
+        """Nodes whose records are of no more use, as of the latest pass."""
+
+    def leads(self, state: State | None) -> bool:
+        """Whether ``state`` is one of the node's present term."""
+        return (
+            state is not None
+            and state.phase != "closed"
+            and (state.coordinator, state.term) == (self._node, self._term)
+        )
+
+    def claim(self, state: State, silence: float, now: float) -> State:
+        """Return ``state`` under a new term of this node's, the former coordinator silent so long."""
+        self._term, self._passed, self._observer = self._new_id(), False, self._new_observer(now)
+        if silence and state.coordinator not in (None, self._node):
+            self._observer.expect(state.coordinator, state.beat, silence)
+        return replace(
+            state,
+            coordinator=self._node,
+            term=self._term,
+            lease=self._timing.dead_after,
+            settings=self._settings,
+        )
+
+    def see(self, former: State | None, state: State) -> None:
+        """Notice that the node was deposed."""
+        if self.leads(former) and not self.leads(state) and not self._passed:
+            self.failed = True
+
+    def decide(
+        self, state: State, me: Member, listed: Mapping[str, Member], now: float, last_call_over: bool
+    ) -> State:
+        """Return the state that should stand after ``state``, by a listing asked for at ``now``."""
+        sight = self._observer.look({**listed, self._node: me}, state.active(), state.term, now)
+        decided = decide(state, sight, last_call_over=last_call_over, new_id=self._new_id, ranks=self._ranks)
+        if me.intent != "join" and decided.has_spent(me.node, me.ticket):
+            decided = appoint_heir(decided, sight, me.node)
+        elif len(decided.spent) > _MANY + 2 * len(listed):
+            decided = self._prune(decided, listed)
+        # While a round runs, whose participants may die, nobody looks more rarely.
+        forms = decided.phase == "joining"
+        self._missing = max(0, state.settings.min_nodes - len(sight.fresh)) if forms else 0
+        self.forgotten = list(sight.forgotten)
+        return decided
+
+    def note_pass(self) -> None:
+        """Note that the node can decide: what it decided is written."""
+        self._passed, self.failed = True, False
+
+    def rest(self, took: float) -> float:
+        """For how long to rest after a pass that took so long, so that asks are decided together (Rule 16).
+
+        As long as the pass took, and twice as long each time while so many are missing that the next
+        ones cannot complete the round.
+        """
+        most = took * (1 + self._missing / _SHARE)
+        self._rest = min(max(took, 2 * self._rest), most, self._timing.look)
+        return self._rest
+
+    def _new_observer(self, now: float) -> Observer:
+        return Observer(self._node, 2 * self._timing.look, now)
+
+    def _prune(self, state: State, listed: Mapping[str, Member]) -> State:
+        """Forget the tickets of nodes long gone; a new term keeps their late puts from counting (Rule 14)."""
+        keep = listed.keys() | {seat.node for seat in state.roster}
+        spent = {node: ticket for node, ticket in state.spent.items() if node in keep}
+        self._term = self._new_id()
+        return replace(state, spent=spent, term=self._term)

@@ -1,0 +1,124 @@
+"""What a node wants of its run, and what it is told."""
+
+from typing import NamedTuple
+
+from msgspec.structs import replace
+
+from rendezvous_core.ports.errors import (
+    RendezvousClosedError,
+    RendezvousConnectionError,
+    RendezvousError,
+    RendezvousGracefulExitError,
+    RendezvousStateError,
+)
+from rendezvous_core.protocol.records import Intent, Member, Settings, State
+
+
+class Joined(NamedTuple):
+    """The round that a node is part of."""
+
+    round: int
+    round_id: str
+    rank: int
+    world_size: int
+
+
+class Participant:
+    """Holds the latest ask of one node against the latest state that the node has seen."""
+
+    def __init__(self, member: Member, run: str, settings: Settings) -> None:
+        self.member = member
+        self.outcome: Joined | RendezvousError | None = None
+        """The answer to the latest ask."""
+        self.joined: Joined | None = None
+        """The round that the latest ask won."""
+        self.finished = True
+        """Whether the node has no business in the run."""
+        self.state: State | None = None
+        self.trouble: RendezvousConnectionError | None = None
+        """Why the backend cannot be reached, while it cannot."""
+
+        self._run, self._settings = run, settings
+        self._news = False
+        self._spare = False
+        self._moves = 0
+        """How often the state moved since the ask."""
+
+    def ask(self) -> None:
+        """Ask for a place in the next round; leaves the round that the node is in."""
+        self.outcome = self.joined = None
+        self.finished = self._spare = False
+        self._moves = 0
+        self._new_ticket()
+        self._settle()
+
+    def quit(self, intent: Intent) -> None:
+        """Withdraw the present ask (``cancel``), or also from the round it won (``leave``, ``done``)."""
+        if intent == "cancel" and (self.outcome is not None or self._quits()):
+            return
+        self.member = replace(self.member, intent=intent)
+        self._news = True
+        self._settle()
+
+    def refuse(self, error: RendezvousError) -> None:
+        """Answer the present ask with an error; the node has no more business in the run."""
+        self.outcome, self.finished = error, True
+
+    @property
+    def nodes_waiting(self) -> int:
+        """How many nodes wait for a new round, or how many departures call for one (Rule 8)."""
+        state = self.state
+        if state is None or self.joined is None or state.phase == "closed":
+            return 0
+        over = state.phase == "joining" or state.round_id != self.joined.round_id
+        if over or self.member.node in state.gone:
+            return max(1, state.waiting)
+        return max(state.waiting, sum(reason != "done" for reason in state.gone.values()))
+
+    def _quits(self) -> bool:
+        return self.member.intent != "join"
+
+    def _mismatched(self) -> bool:
+        """Whether the state is that of a group with other settings (Rule 13)."""
+        state = self.state
+        return state is not None and state.phase != "closed" and state.settings != self._settings
+
+    def _new_ticket(self) -> None:
+        asked = self.state.serial if self.state else 0
+        self.member = replace(self.member, ticket=self.member.ticket + 1, intent="join", asked=asked)
+        self._news = True
+
+    def _settle(self) -> None:
+        """Hold the present ask against the present state (Rules 1, 9, 12 and 13)."""
+        state, me = self.state, self.member
+        if state is None or self.finished:
+            return
+        if self._quits() and (
+            state.phase == "closed" or self._mismatched() or state.has_spent(me.node, me.ticket)
+        ):
+            self.finished = True
+        elif self.outcome is not None:
+            return
+        elif state.phase == "closed":
+            closed = f"The rendezvous '{self._run}' is closed."
+            self.refuse(
+                RendezvousGracefulExitError(f"{closed} This node stood by as a spare and is not needed.")
+                if self._spare
+                else RendezvousClosedError(closed)
+            )
+        elif self._mismatched():
+            if self._moves > 1:
+                self.refuse(
+                    RendezvousStateError(
+                        f"This node's settings differ from those of the running group of '{self._run}': "
+                        f"{self._settings.difference(state.settings)}. "
+                        "Start all nodes of a run with the same settings."
+                    )
+                )
+        elif me.intent in ("join", "cancel") and (rank := state.rank(me.node, me.ticket)) is not None:
+            self.member = replace(me, intent="join")
+            self.outcome = self.joined = Joined(state.round, state.round_id, rank, len(state.roster))
+        elif state.has_spent(me.node, me.ticket):
+            self._new_ticket()
+        elif state.phase == "complete":
+            self._spare = True

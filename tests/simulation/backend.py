@@ -1,0 +1,127 @@
+"""The server of the simulated world."""
+
+from typing import TYPE_CHECKING, Any
+
+from rendezvous_core.protocol.operations import List, Put, Read, Remove, Steps, Wait, Write
+from rendezvous_core.protocol.records import Member, State
+
+if TYPE_CHECKING:
+    from tests.simulation.machine import Machine
+    from tests.simulation.world import World
+
+
+class Backend:
+    """The server: a register, members, notification, and the means to break it."""
+
+    def __init__(self, world: "World") -> None:
+        self.world = world
+        self.state: State | None = None
+        self.version = 0
+        self.members: dict[str, Member] = {}
+        self.bell = 0
+        self.touches = 0
+        """Counts all writes."""
+        self.down = False
+        self.lossless = True
+        self.stale_members: dict[str, Member] | None = None
+        """Set to serve listings from a cache."""
+        self.content_tokens = False
+        """Whether the content of the state serves as its token."""
+        self.one_register = False
+        """Whether everything is kept in one register, for which all writes compete."""
+        self._waiters: list[tuple[Wait, Machine, Steps]] = []
+
+    @property
+    def token(self) -> Any:
+        return self.state if self.state is None or self.content_tokens else self.version
+
+    def apply(self, operation: Any, machine: "Machine") -> Any:
+        match operation:
+            case Read():
+                return None if self.state is None else (self.state, self.token)
+            case Write(state, token):
+                written = token == self.token
+                if written:
+                    self.world.note(machine.name, "writes", state)
+                    self.world.invariants.on_write(machine, self.state, state)
+                    self.put_state(state)
+                return None if self.state is None else (self.state, self.token, written)
+            case Put(member, announce):
+                self.touches += 1
+                self.members[member.node] = member
+                self.world.invariants.on_put(member)
+                if announce:
+                    self.bell += 1
+                    self._wake()
+            case Remove(node):
+                self.touches += 1
+                self.members.pop(node, None)
+            case List():
+                machine.listed_at = self.world.now
+                members = self.members if self.stale_members is None else self.stale_members
+                return dict(members), self.bell
+        return None
+
+    def put_state(self, state: State | None) -> None:
+        self.state = state
+        self.version += 1
+        self.touches += 1
+        self._wake()
+
+    def wait(self, wait: Wait, machine: "Machine", steps: Steps) -> None:
+        if self._changed(wait):
+            machine.answer(steps, True)
+            return
+        entry = (wait, machine, steps)
+        self._waiters.append(entry)
+        self.world.after(wait.timeout / machine.rate, self._time_out, entry)
+
+    def _time_out(self, entry: tuple[Wait, "Machine", Steps]) -> None:
+        if entry in self._waiters:
+            self._waiters.remove(entry)
+            entry[1].answer(entry[2], False)
+
+    def _changed(self, wait: Wait) -> bool:
+        return wait.token != self.token or (wait.members is not None and wait.members != self.bell)
+
+    def _wake(self) -> None:
+        world, kept = self.world, []
+        for entry in self._waiters:
+            if self._changed(entry[0]) and world.random.random() >= world.faults.wake_up_lost:
+                entry[1].answer(entry[2], True)
+            else:
+                kept.append(entry)
+        self._waiters = kept
+
+    # Faults
+
+    def go_down(self) -> None:
+        self.world.note("the backend goes down")
+        self.down = True
+        waiters, self._waiters = self._waiters, []
+        for _, machine, steps in waiters:
+            machine.refuse(steps)
+
+    def come_up(self) -> None:
+        self.world.note("the backend comes up")
+        self.down = False
+
+    def snapshot(self) -> tuple[State | None, dict[str, Member], int]:
+        return self.state, dict(self.members), self.version
+
+    def roll_back(self, snapshot: tuple[State | None, dict[str, Member], int], reissue: bool = False) -> None:
+        """Fail over to a replica that lags; with ``reissue`` it counts its tokens from there."""
+        self.world.note("rolled back to", snapshot[0], "reissuing tokens" if reissue else "")
+        self.lossless = False
+        self.members = dict(snapshot[1])
+        if reissue:
+            self.version = snapshot[2] - 1
+        self.put_state(snapshot[0])
+
+    def lose_state(self, members: bool = True) -> None:
+        self.roll_back((None, {} if members else self.members, 0))
+
+    def lose_members(self) -> None:
+        self.world.note("members lost")
+        self.world.invariants.on_members_lost()
+        self.members = {}

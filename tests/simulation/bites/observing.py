@@ -1,0 +1,57 @@
+"""Bites out of how it is seen who lives."""
+
+from rendezvous_core.protocol.observation import Observer
+from tests.simulation.bites.bite import Bite
+from tests.simulation.scenarios import deaths, messages
+
+BITES = [
+    Bite(
+        "Rule 4: an outage of the observer's is no silence of the others",
+        Observer.look,
+        "min(gap, self._gap)",
+        "gap",
+        deaths.backend_is_away_for_longer_than_dead_after,
+    ),
+    Bite(
+        "Rule 4: absence is silence, not death",
+        Observer.look,
+        "if track.silence >= track.dead_after}",
+        "if track.silence >= track.dead_after or node not in listed}",
+        messages.records_of_living_members_are_lost,
+    ),
+    Bite(
+        "Rule 4: a record is newer only with a higher beat",
+        Observer._follow,
+        "if track.member is None or member.beat > track.member.beat:",
+        "if True:",
+        messages.late_put_of_a_dead_node,
+    ),
+    Bite(
+        "Rule 4: a record that changes at all is not silent",
+        Observer._follow,
+        "if member.beat == track.beat:",
+        "if member.beat <= track.beat:",
+        messages.late_put_hides_the_newer_ones,
+    ),
+    Bite(
+        "Rule 4: a participant is judged by its own patience, even without a record",
+        Observer._miss,
+        "_Track(None, seat.dead_after, ",
+        "_Track(None, 7.5 * self._gap, ",
+        messages.record_of_a_slow_participant_is_lost_at_a_takeover,
+    ),
+    Bite(
+        "Rule 5: only who proved itself alive in this term is admitted",
+        Observer.look,
+        "track.member.term == term",
+        "True",
+        deaths.all_die_and_the_run_id_starts_again,
+    ),
+    Bite(
+        "Rule 5: what rose during an outage of the observer's may be as old as the outage",
+        Observer.look,
+        "rose = now if gap <= self._gap else self._looked",
+        "rose = now",
+        deaths.coordinator_returns_and_finds_the_last_beats_of_the_dead,
+    ),
+]

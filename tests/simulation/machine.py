@@ -1,0 +1,300 @@
+"""The processes of the simulated world, and their users."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from rendezvous_core import RendezvousConnectionError
+from rendezvous_core.protocol.node import Joined, Node
+from rendezvous_core.protocol.operations import Put, Remove, Rest, Steps, Timing, Wait, Write
+from rendezvous_core.protocol.records import Intent, Member, Settings
+from tests.simulation.faults import NO_FAULTS
+
+if TYPE_CHECKING:
+    from tests.simulation.world import World
+
+RUN = "run"
+
+
+class Machine:
+    """One process: a `Node`, its background thread, and a user who works and asks again."""
+
+    def __init__(
+        self,
+        world: "World",
+        name: str,
+        *,
+        min_nodes: int = 2,
+        max_nodes: int = 4,
+        interval: float = 1.0,
+        attempts: int = 3,
+        last_call: float = 2.0,
+        node_type: type[Node] = Node,
+    ) -> None:
+        self.world, self.name = world, name
+        self.offset, self.rate = world.random.uniform(0, 1e6), world.random.uniform(0.999, 1.001)
+        self.timing = Timing(interval, attempts, last_call)
+        self.settings = Settings(min_nodes, max_nodes)
+        member = Member(node=name, address="same", pid=1, dead_after=self.timing.dead_after)
+        self.node = node_type(member, RUN, self.settings, self.timing, world.new_id)
+        self.crashed = self.paused = self.cut_off = False
+        self.diligent = True
+        """Whether its user asks again as soon as a new round is called for."""
+        self.broken: type | None = None
+        """A kind of operation that always fails here."""
+        self.returned: list[Joined] = []
+        self.quits: dict[int, set[Intent]] = {}
+        """How its user tried to withdraw each ticket."""
+        self.given_up: set[int] = set()
+        """Tickets whose withdrawal was confirmed to the user before they were answered."""
+        self.answered = True
+        """Whether the user has taken the answer to the latest ask."""
+        self.slowness = 0.0
+        """Added to the time that every message takes."""
+        self.listed_at = 0.0
+        self._life: Steps | None = None
+        self._inbox: list[tuple[Steps, Any, Exception | None]] = []
+        self._errands: list[Callable[[], None]] = []
+        self._puts: list[tuple[Put, Steps]] = []
+        self._newest: Member | None = None
+
+    def __repr__(self) -> str:
+        return f"<{self.name}>"
+
+    # The user
+
+    def ask(self) -> None:
+        if self._held_up(self.ask) or not (self.answered or self.node.finished or self.quitting):
+            return
+        self.world.note(self.name, "asks")
+        resting = self.node.finished
+        self.answered = False
+        self._tick()
+        self.node.ask()
+        if resting and not self.node.finished:
+            self._live()
+        else:
+            self._announce()
+        self._learn()
+
+    def _live(self) -> None:
+        """Start the background thread, or have it started when the former one has ended."""
+        if self._life is None:
+            self._life = self.node.live()
+            self._resume(self._life)
+
+    def quit(self, intent: Intent) -> None:
+        if self._held_up(lambda: self.quit(intent)) or self.node.finished:
+            return
+        self.world.note(self.name, f"wants to {intent}")
+        self.quits.setdefault(self.node.member.ticket, set()).add(intent)
+        self._tick()
+        self.node.quit(intent)
+        self._announce()
+        self._learn()
+
+    def close(self) -> None:
+        if not self._held_up(self.close):
+            self.world.note(self.name, "closes")
+            self._resume(self._closing())
+
+    def _closing(self) -> Steps:
+        while True:
+            try:
+                yield from self.node.close()
+            except RendezvousConnectionError:
+                yield Rest(0.05)
+            else:
+                return
+
+    def _announce(self) -> None:
+        def put() -> Steps:
+            put = self.node.put()
+            try:
+                yield put
+            except RendezvousConnectionError:
+                self.node.put_failed(put)
+
+        self._resume(put())
+
+    def _learn(self) -> None:
+        """React as a user does to what the node has learnt."""
+        node = self.node
+        if not self.answered:
+            if node.outcome is not None:
+                self.answered = True
+                self.world.note(self.name, "gets", repr(node.outcome))
+                if isinstance(node.outcome, Joined):
+                    self.world.invariants.on_return(self, node.outcome)
+                    self.returned.append(node.outcome)
+            elif node.finished:
+                self.answered = True
+                self.world.note(self.name, "has withdrawn")
+                self.given_up.add(node.member.ticket)
+                self.world.invariants.on_given_up(self, node.member.ticket)
+        if self.diligent and self.called:
+            self.world.after(self.world.latency(), self._heed)
+
+    @property
+    def called(self) -> bool:
+        """Whether the user is in a round and told to ask again."""
+        node = self.node
+        return self.answered and not node.finished and not self.quitting and node.nodes_waiting > 0
+
+    def _heed(self) -> None:
+        if self.diligent and self.called:
+            self.ask()
+
+    @property
+    def quitting(self) -> bool:
+        return self.node.member.intent != "join"
+
+    @property
+    def asking(self) -> bool:
+        return not self.crashed and not self.node.finished and self.node.outcome is None
+
+    @property
+    def inside(self) -> Joined | None:
+        return None if self.crashed or self.node.finished else self.node.joined
+
+    # Faults
+
+    def crash(self) -> None:
+        self.world.note(self.name, "crashes")
+        self.crashed = True
+
+    def pause(self) -> None:
+        self.world.note(self.name, "pauses")
+        self.paused = True
+
+    def resume(self) -> None:
+        if not self.paused:
+            return
+        self.world.note(self.name, "resumes")
+        self.paused = False
+        inbox, self._inbox = self._inbox, []
+        errands, self._errands = self._errands, []
+        for steps, value, error in inbox:
+            self._deliver(steps, value, error)
+        for errand in errands:
+            errand()
+
+    def cut(self) -> None:
+        self.world.note(self.name, "is cut off")
+        self.cut_off = True
+
+    def mend(self) -> None:
+        self.world.note(self.name, "is connected")
+        self.cut_off = False
+
+    # The machine
+
+    def _held_up(self, errand: Callable[[], None]) -> bool:
+        if self.paused and not self.crashed:
+            self._errands.append(errand)
+        return self.paused or self.crashed
+
+    def _tick(self) -> None:
+        self.node.now = self.offset + self.world.now * self.rate
+
+    def _resume(self, steps: Steps, value: Any = None, error: Exception | None = None) -> None:
+        self._tick()
+        try:
+            operation = steps.throw(error) if error else steps.send(value)
+        except (StopIteration, RendezvousConnectionError) as end:
+            if steps is self._life:
+                # It may be that the record could not be removed: others will find it silent.
+                self._life = None
+                if not self.node.finished:
+                    self._live()
+            elif not isinstance(end, StopIteration):
+                raise
+            self._learn()
+            return
+        self._learn()
+        self.world.invariants.on_operation(self, operation)
+        world = self.world
+        if type(operation) is Rest:
+            world.after(operation.seconds / self.rate, self._deliver, steps)
+        elif type(operation) is Put:
+            self._puts.append((operation, steps))
+            if len(self._puts) == 1:
+                self._put_next()
+        else:
+            world.after(world.latency() + self.slowness, self._arrive, operation, steps)
+
+    def _put_next(self) -> None:
+        """Puts of two threads queue for one lock; of a record that was overtaken only the news goes out."""
+        while self._puts:
+            put, steps = self._puts[0]
+            if put.announce or self._newest is None or put.member.beat > self._newest.beat:
+                delay = self.world.latency() + self.slowness
+                self.world.after(delay, self._arrive, self._renewed(put), steps)
+                return
+            del self._puts[0]
+            self.world.after(0.0, self._deliver, steps)
+
+    def _renewed(self, put: Put) -> Put:
+        newest = self._newest
+        return put if newest is None or put.member.beat > newest.beat else put._replace(member=newest)
+
+    def _arrive(self, operation: Any, steps: Steps) -> None:
+        """Hand a request to the backend, or lose it on the way."""
+        world = self.world
+        backend, faults = world.backend, world.faults
+        if backend.down or self.cut_off or (self.broken and isinstance(operation, self.broken)):
+            self.refuse(steps)
+        elif type(operation) is Wait:
+            backend.wait(operation, self, steps)
+        elif backend.one_register and type(operation) in (Put, Write, Remove):
+            world.after(2 * world.latency(), self._compete, operation, steps, backend.touches, 1)
+        elif faults is NO_FAULTS:
+            self.answer(steps, backend.apply(operation, self))
+        else:
+            chance = world.random.random() - faults.request_lost
+            if chance < 0:
+                self.refuse(steps)
+            elif chance < faults.reply_lost:
+                backend.apply(operation, self)
+                self.refuse(steps)
+            elif chance < faults.reply_lost + faults.late:
+                world.after(world.random.uniform(0.0, faults.lateness), backend.apply, operation, self)
+                self.refuse(steps)
+            else:
+                self.answer(steps, backend.apply(operation, self))
+
+    def _compete(self, operation: Any, steps: Steps, touches: int, tries: int) -> None:
+        """Write the one register as it was read, or read it again after a while."""
+        world, backend = self.world, self.world.backend
+        if backend.down or tries > 20:
+            self.refuse(steps)
+        elif touches == backend.touches:
+            self.answer(steps, backend.apply(operation, self))
+        else:
+            pause = world.random.uniform(0.0, 0.002 * 2 ** min(tries, 6)) + 2 * world.latency()
+            world.after(pause, self._compete, operation, steps, backend.touches, tries + 1)
+
+    def answer(self, steps: Steps, value: Any) -> None:
+        self.world.after(self.world.latency() + self.slowness, self._hear, steps, value)
+
+    def _hear(self, steps: Steps, value: Any) -> None:
+        if self.cut_off:
+            self._deliver(steps, None, RendezvousConnectionError("simulated"))
+        else:
+            self._deliver(steps, value)
+
+    def refuse(self, steps: Steps) -> None:
+        error = RendezvousConnectionError("simulated")
+        self.world.after(self.world.latency(), self._deliver, steps, None, error)
+
+    def _deliver(self, steps: Steps, value: Any = None, error: Exception | None = None) -> None:
+        if self.crashed:
+            return
+        if self.paused:
+            self._inbox.append((steps, value, error))
+            return
+        if self._puts and self._puts[0][1] is steps:
+            put, _ = self._puts.pop(0)
+            if error is None:
+                self._newest = self._renewed(put).member
+            self._put_next()
+        self._resume(steps, value, error)
