@@ -18,8 +18,9 @@ from rendezvous_etcd.legacy.layout import RANK_TTL, ROUND_TTL, Layout
 from rendezvous_etcd.legacy.membership import Membership, missing_ranks
 from rendezvous_etcd.legacy.opening import open_round
 from rendezvous_etcd.legacy.state import ActiveState
-from rendezvous_etcd.legacy.state_key import BeginAnew, StateKey, back_off
+from rendezvous_etcd.legacy.state_key import BeginAnew, StateKey
 from rendezvous_etcd.v2.client import EtcdCalls
+from rendezvous_etcd.v2.swap import back_off
 
 _SLICE = 5.0
 

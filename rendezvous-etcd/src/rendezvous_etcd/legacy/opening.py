@@ -6,9 +6,9 @@ import etcd
 
 from rendezvous_etcd.legacy.layout import SETUP_TTL, Layout
 from rendezvous_etcd.legacy.state import ActiveState
-from rendezvous_etcd.legacy.state_key import BeginAnew, StateKey, back_off
-from rendezvous_etcd.v2.backend import CONFLICTS
+from rendezvous_etcd.legacy.state_key import BeginAnew, StateKey
 from rendezvous_etcd.v2.client import EtcdCalls
+from rendezvous_etcd.v2.swap import CONFLICTS, back_off
 
 
 def open_round(calls: EtcdCalls, layout: Layout, key: StateKey) -> ActiveState:

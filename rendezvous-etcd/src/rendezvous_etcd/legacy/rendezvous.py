@@ -13,10 +13,10 @@ from rendezvous_etcd.legacy.joining import Joining, Terms
 from rendezvous_etcd.legacy.layout import CLOSED_TTL, Layout
 from rendezvous_etcd.legacy.membership import Membership
 from rendezvous_etcd.legacy.state import ActiveState
-from rendezvous_etcd.legacy.state_key import BeginAnew, StateKey, back_off
-from rendezvous_etcd.v2.backend import CONFLICTS
-from rendezvous_etcd.v2.client import EtcdCalls, UncertainError, index_of
+from rendezvous_etcd.legacy.state_key import BeginAnew, StateKey
+from rendezvous_etcd.v2.client import EtcdCalls, UncertainError
 from rendezvous_etcd.v2.store import EtcdStore
+from rendezvous_etcd.v2.swap import back_off, look, swap, unchanged
 
 _SLICE = 5.0
 _FIRST_PAUSE, _LAST_PAUSE = 0.05, 1.0
@@ -133,17 +133,11 @@ class EtcdRendezvous:
         """Tell the nodes of a round something, as JSON."""
         node = self._layout.extra_data(rdzv_version)
         for attempt in range(1_000_000):
-            condition: dict[str, Any] = {"prevExist": False}
-            data = {}
-            with suppress(etcd.EtcdKeyNotFound):
-                found = self._calls.read(node)
-                data, condition = json.loads(found.value), {"prevValue": found.value}
-            try:
-                self._calls.write(node, json.dumps({**data, key: value}), safe=True, **condition)
-            except CONFLICTS:
-                back_off(self._calls, attempt)
-            else:
+            found, index = look(self._calls, node)
+            data = json.loads(found.value) if found else {}
+            if swap(self._calls, node, json.dumps({**data, key: value}), unchanged(found), index):
                 return
+            back_off(self._calls, attempt)
 
     def load_extra_data(self, rdzv_version: str, key: str, timeout: float | None = None) -> Any:
         """Block until a node of the round has told ``key``, at most ``timeout`` seconds (`EtcdRendezvous`'s).
@@ -155,14 +149,10 @@ class EtcdRendezvous:
         deadline = time.monotonic() + limit
         node = self._layout.extra_data(rdzv_version)
         while True:
-            try:
-                found = self._calls.read(node)
-            except etcd.EtcdKeyNotFound as error:
-                index = index_of(error)
-            else:
-                index, data = found.etcd_index, json.loads(found.value)
-                if key in data:
-                    return data[key]
+            found, index = look(self._calls, node)
+            data = json.loads(found.value) if found else {}
+            if key in data:
+                return data[key]
             left = deadline - time.monotonic()
             if left <= 0:
                 raise RendezvousTimeoutError(f"Timed out after {limit:g} s waiting for extra data {key!r}.")

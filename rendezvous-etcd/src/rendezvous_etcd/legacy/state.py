@@ -19,6 +19,8 @@ class ActiveState(NamedTuple):
     data: dict[str, Any]
     seen: int
     """The index of the cluster at which that was so."""
+    modified: int
+    """The index at which it was written."""
 
     @property
     def status(self) -> str:
@@ -50,14 +52,14 @@ class ActiveState(NamedTuple):
         return self.version == version and self.status in statuses
 
 
-def parse_state(value: str, seen: int) -> ActiveState:
+def parse_state(value: str, seen: int, modified: int) -> ActiveState:
     """Read what stands in etcd.
 
     Raises:
         RendezvousStateError: it is no state of this protocol.
     """
     try:
-        state = ActiveState(value, json.loads(value), seen)
+        state = ActiveState(value, json.loads(value), seen, modified)
         _ = state.status, state.participants, state.keep_alives, state.waiting
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise RendezvousStateError(

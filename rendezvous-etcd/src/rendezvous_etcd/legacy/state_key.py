@@ -1,16 +1,13 @@
 """The key under which the state stands: read, replaced by compare-and-swap, watched."""
 
 import json
-import random
 import secrets
 from contextlib import suppress
 from typing import Any
 
-import etcd
-
 from rendezvous_etcd.legacy.state import ActiveState, parse_state
-from rendezvous_etcd.v2.backend import CONFLICTS
-from rendezvous_etcd.v2.client import EtcdCalls, UncertainError
+from rendezvous_etcd.v2.client import EtcdCalls
+from rendezvous_etcd.v2.swap import CONFLICTS, look, swap
 
 
 class BeginAnew(Exception):
@@ -30,11 +27,8 @@ class StateKey:
         Raises:
             RendezvousStateError: it is no state of this protocol.
         """
-        try:
-            found = self._calls.read(self._path)
-        except etcd.EtcdKeyNotFound:
-            return None
-        return parse_state(found.value, found.etcd_index)
+        found, _ = look(self._calls, self._path)
+        return found and parse_state(found.value, found.etcd_index, found.modifiedIndex)
 
     def read(self) -> ActiveState:
         """The state, which is there as long as nobody ends the round.
@@ -51,28 +45,19 @@ class StateKey:
         """Compare-and-swap; ``None`` if it was not ``former`` that stood.
 
         Raises:
-            UncertainError: a reply was lost, and what stands now does not tell whether this was written.
+            UncertainError: a reply was lost, and it cannot be told whether this was written.
         """
-        nonce = secrets.token_hex(8)
-        value = json.dumps({**data, "nonce": nonce})
-        condition = {"prevExist": False} if former is None else {"prevValue": former.value}
-        try:
-            written = self._calls.write(self._path, value, ttl=ttl, **condition)
-        except CONFLICTS:
-            return None
-        except UncertainError:
-            standing = self.find()
-            if standing is None or standing.data.get("nonce") != nonce:
-                raise
-            return standing
-        return parse_state(value, written.etcd_index)
+        value = json.dumps({**data, "nonce": secrets.token_hex(8)})
+        condition, seen = ({"prevExist": False}, None) if former is None else _unchanged(former)
+        written = swap(self._calls, self._path, value, condition, seen, ttl)
+        return written and parse_state(value, written.modifiedIndex, written.modifiedIndex)
 
     def delete(self, state: ActiveState) -> None:
         """End the round, unless somebody has changed its state."""
         with suppress(*CONFLICTS):
-            self._calls.delete(self._path, safe=True, prevValue=state.value)
+            self._calls.delete(self._path, safe=True, **_unchanged(state)[0])
 
 
-def back_off(calls: EtcdCalls, attempt: int) -> None:
-    """Rest after the ``attempt``-th write that others were ahead of."""
-    calls.rest(random.uniform(0, min(0.002 * 2 ** min(attempt, 10), 0.1)))
+def _unchanged(state: ActiveState) -> tuple[dict[str, Any], int]:
+    # Alone the value might come again, as torch writes it, and the index from a server without its data.
+    return {"prevIndex": state.modified, "prevValue": state.value}, state.modified

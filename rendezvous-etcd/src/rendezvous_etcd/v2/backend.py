@@ -5,6 +5,7 @@ from base64 import b64decode, b64encode
 from contextlib import suppress
 from dataclasses import dataclass, field
 from secrets import token_hex
+from typing import Any
 
 import etcd
 
@@ -17,11 +18,10 @@ from rendezvous_etcd.options import (
     run_path,
     segment_text,
 )
-from rendezvous_etcd.v2.client import EtcdCalls, UncertainError, index_of
+from rendezvous_etcd.v2.client import EtcdCalls, index_of
+from rendezvous_etcd.v2.swap import delete, look, swap, unchanged
 
 _SLICE = 5.0
-CONFLICTS = (etcd.EtcdAlreadyExist, etcd.EtcdCompareFailed, etcd.EtcdKeyNotFound)
-"""What python-etcd raises where the condition of a write does not hold."""
 
 
 @dataclass(frozen=True)
@@ -74,6 +74,8 @@ class EtcdRendezvousBackend(MembershipBackend):
         self._ttl = ttl or DEFAULT_TTL
         self._member_ttl = member_ttl or DEFAULT_MEMBER_TTL
         self._kept_at = float("-inf")
+        self._put: dict[str, tuple[Any, int]] = {}
+        """The records of this backend's nodes: the node in etcd, and when it was seen."""
 
     @property
     def name(self) -> str:
@@ -115,32 +117,33 @@ class EtcdRendezvousBackend(MembershipBackend):
         condition = {"prevExist": False} if token is None else {"prevValue": token.value}
         # No value comes twice.
         value = f"{token_hex(8)}.{b64encode(state).decode()}"
-        doubt: UncertainError | None = None
-        try:
-            result = self._calls.write(self._state, value, ttl=self._ttl, **condition)
-        except CONFLICTS:
-            pass
-        except UncertainError as error:
-            doubt = error
-        else:
-            return state, StateToken(value, result.etcd_index), True
-        standing, _ = self._read()
-        written = standing is not None and standing[1].value == value
-        if doubt is not None and not written:
-            raise doubt
-        return standing and (*standing, written)
+        written = swap(
+            self._calls, self._state, value, condition, None if token is None else token.seen, self._ttl
+        )
+        if written:
+            return state, StateToken(value, written.modifiedIndex), True
+        standing = self.get_state()
+        return standing and (*standing, False)
 
     def put_member(self, node: str, record: bytes, *, announce: bool) -> None:
-        """See base class."""
+        """See base class. A put that arrives late, after a newer one, has no effect."""
         self._keep()
-        self._calls.write(self._member(node), b64encode(record).decode(), safe=True, ttl=self._member_ttl)
+        key, value, known = self._member(node), b64encode(record).decode(), node in self._put
+        while True:
+            if not known:
+                self._put[node] = look(self._calls, key)
+            former, seen = self._put[node]
+            written = swap(self._calls, key, value, unchanged(former), seen, self._member_ttl)
+            if written:
+                self._put[node] = written, written.modifiedIndex
+                break
+            known = False
         if announce:
             self._calls.write(self._bell, token_hex(4), safe=True, ttl=self._ttl)
 
     def remove_member(self, node: str) -> None:
         """See base class."""
-        with suppress(etcd.EtcdKeyNotFound):
-            self._calls.delete(self._member(node), safe=True)
+        delete(self._calls, self._member(node))
 
     def members(self) -> Members:
         """See base class. A record that is damaged is left out."""

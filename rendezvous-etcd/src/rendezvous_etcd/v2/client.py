@@ -181,7 +181,8 @@ class EtcdCalls:
         where, text = f"etcd at {client.base_uri}", str(error).strip()
         if uncertain:
             return UncertainError(
-                f"{where} did not answer to a write; it may have been carried out ({text})."
+                f"{where} did not answer to a write: whether it was carried out, or will be, is unknown "
+                f"({text})."
             )
         if _NO_V2 in text:
             return RendezvousConnectionError(

@@ -1,22 +1,20 @@
 """The store: torch's layout of keys, and waits that watch."""
 
 import itertools
-import random
 import secrets
 import time
 from base64 import b64decode, b64encode
-from collections.abc import Callable, Iterable, Mapping, Sequence, Set
-from typing import Any
+from collections.abc import Callable, Iterable, Sequence, Set
 
 import etcd
 
 from rendezvous_core import Store
 from rendezvous_core.ports.store import DEFAULT_TIMEOUT, Timeout, Value, encode, integer, keys_timeout
-from rendezvous_etcd.v2.backend import CONFLICTS, EtcdRendezvousBackend
-from rendezvous_etcd.v2.client import EtcdCalls, UncertainError, index_of
+from rendezvous_etcd.v2.backend import EtcdRendezvousBackend
+from rendezvous_etcd.v2.client import EtcdCalls, index_of
+from rendezvous_etcd.v2.swap import back_off, delete, look, swap, unchanged
 
 _SLICE = 5.0
-_MOST_DOUBTS = 3
 _EMPTY = "="
 _MARKS = "!#$%&()*,.:;<>?@"
 """Characters that base64 does not use: its readers, torch among them, pass over them."""
@@ -26,11 +24,12 @@ class EtcdStore(Store):
     """Keeps its keys under ``prefix`` as torch's class of that name does, so that both can share them.
 
     Names and values are base64. A slash in the base64 of a name, with which torch loses the key, is an
-    underscore here. Each value ends in marks that tell this write from all others: so a write whose
-    reply was lost is recognised as done instead of being done twice. torch passes over them.
+    underscore here. Each value ends in marks that tell this write from all others; torch passes over them.
 
-    Where it cannot be told in the end whether a write was carried out, it raises
-    `RendezvousConnectionError`; `delete_key` does so when its first reply is lost.
+    Every write looks first, and is carried out only if the key is still as it was: so it happens once,
+    and one whose reply was lost is recognised as done, also under the writes of others. Where that
+    cannot be told, as of a new key that does not appear, it raises `RendezvousConnectionError`, which
+    says that it may have been carried out.
 
     Args:
         client: a python-etcd client, or `EtcdCalls`; several stores may share it.
@@ -58,7 +57,8 @@ class EtcdStore(Store):
 
     def set(self, key: str, value: Value) -> None:
         """See base class."""
-        self._write(key, encode(value))
+        data = encode(value)
+        self._update(key, lambda _: data)
 
     def get(self, key: str) -> bytes:
         """See base class."""
@@ -121,11 +121,7 @@ class EtcdStore(Store):
 
     def delete_key(self, key: str) -> bool:
         """See base class."""
-        try:
-            self._calls.delete(self._key(key))
-        except etcd.EtcdKeyNotFound:
-            return False
-        return True
+        return delete(self._calls, self._key(key))
 
     def num_keys(self) -> int:
         """See base class."""
@@ -139,14 +135,6 @@ class EtcdStore(Store):
         return self._start + (b64encode(key.encode()).decode().replace("/", "_") or _EMPTY)
 
     # Reading
-
-    def _read(self, key: str) -> tuple[Any, int]:
-        """Return the node of a key, or ``None``, and the index at which that was so."""
-        try:
-            found = self._calls.read(self._key(key))
-        except etcd.EtcdKeyNotFound as error:
-            return None, index_of(error)
-        return found, found.etcd_index
 
     def _list(self) -> tuple[dict[str, bytes], int]:
         """Return all keys with their values, and the index at which that was so."""
@@ -167,7 +155,7 @@ class EtcdStore(Store):
         if len(names) != 1:
             found, index = self._list() if names else ({}, 0)
             return {key: found[key] for key in names if key in found}, index
-        node, index = self._read(names[0])
+        node, index = look(self._calls, self._key(names[0]))
         return {names[0]: b64decode(node.value)} if node else {}, index
 
     def _await(
@@ -187,7 +175,7 @@ class EtcdStore(Store):
                 except etcd.EtcdWatchTimedOut:
                     continue
                 except etcd.EtcdEventIndexCleared:
-                    node, after = self._read(key)
+                    node, after = look(self._calls, self._key(key))
                     written = node is not None
                 if written:
                     awaited.discard(key)
@@ -196,43 +184,14 @@ class EtcdStore(Store):
 
     def _update(self, key: str, change: Callable[[bytes | None], bytes | None]) -> None:
         """Replace the value by what ``change`` makes of it, unless that is ``None``; atomically."""
+        name = self._key(key)
         for attempt in itertools.count():
-            node, _ = self._read(key)
+            node, index = look(self._calls, name)
             value = change(b64decode(node.value) if node else None)
             if value is None:
                 return
-            if self._write(key, value, _unchanged(node)):
+            marked = b64encode(value).decode() + "".join(secrets.choice(_MARKS) for _ in range(16))
+            seen = node.modifiedIndex if node else index
+            if swap(self._calls, name, marked, unchanged(node), seen, self._ttl):
                 return
-            # Writers that meet again and again
-            self._calls.rest(random.uniform(0, min(0.001 * 2**attempt, 0.05)))
-
-    def _write(self, key: str, value: bytes, condition: Mapping[str, Any] | None = None) -> bool:
-        """Write once, if ``condition`` holds; tell whether it did."""
-        name = self._key(key)
-        marked = b64encode(value).decode() + "".join(secrets.choice(_MARKS) for _ in range(16))
-        current: Mapping[str, Any] = condition or {}
-        doubts = 0
-        while True:
-            try:
-                self._calls.write(name, marked, ttl=self._ttl, **current)
-            except CONFLICTS:
-                doubt = None
-            except UncertainError as error:
-                doubt, doubts = error, doubts + 1
-            else:
-                return True
-            node, _ = self._read(key)
-            if node is not None and node.value == marked:
-                return True
-            if doubt is not None and doubts >= _MOST_DOUBTS:
-                raise doubt
-            if condition is None:
-                # Whatever stands now may be replaced, but not what an earlier attempt may still write.
-                current = _unchanged(node)
-            elif doubt is None:
-                return False
-
-
-def _unchanged(node: Any) -> dict[str, Any]:
-    """The condition that a key is still as it was when it was read."""
-    return {"prevExist": False} if node is None else {"prevIndex": node.modifiedIndex}
+            back_off(self._calls, attempt)
