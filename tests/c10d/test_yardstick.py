@@ -1,6 +1,5 @@
 """What torch 2.13 promises of its c10d backend and handler: the same checks, run on torch's and on ours."""
 
-import importlib
 import socket
 import time
 import uuid
@@ -8,48 +7,22 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from datetime import timedelta
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
-import torch
 from torch.distributed import TCPStore
 
 from rendezvous_core.testing.suites.threads import start
 from tests.c10d.servers import TcpStoreServer
+from tests.c10d.yard import BOTH, Yard
 
 PATIENCE = 60.0
 
 
-class Yard:
-    """The names under which one of the two is known, in ``api`` and ``backend``."""
-
-    def __init__(self, api: ModuleType, backend: ModuleType, dynamic: ModuleType) -> None:
-        self.api = api
-        self.create_backend: Callable[[Any], Any] = backend.create_backend
-        self.backend: Any = backend.C10dRendezvousBackend
-        self.create_handler: Callable[..., Any] = dynamic.create_handler
-
-    def params(
-        self, endpoint: str, run_id: str = "run", least: int = 1, most: int = 2, **options: Any
-    ) -> Any:
-        return self.api.RendezvousParameters("c10d", endpoint, run_id, least, most, **options)
-
-
-OLD = pytest.mark.skipif(torch.__version__ < (2, 13), reason="earlier versions of torch promise less")
-
-
-@pytest.fixture(scope="module", params=[pytest.param("torch", marks=OLD), "ours"])
+@pytest.fixture(scope="module", params=BOTH)
 def yard(request: pytest.FixtureRequest) -> Yard:
-    if request.param == "ours":
-        core = importlib.import_module("rendezvous_core")
-        return Yard(core, importlib.import_module("rendezvous_c10d"), core)
-    place = "torch.distributed.elastic.rendezvous"
-    return Yard(
-        importlib.import_module(place),
-        importlib.import_module(f"{place}.c10d_rendezvous_backend"),
-        importlib.import_module(f"{place}.dynamic_rendezvous"),
-    )
+    found: Yard = request.param()
+    return found
 
 
 @pytest.fixture(scope="module")

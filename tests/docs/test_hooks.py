@@ -71,7 +71,7 @@ def test_its_signature_is_the_real_one(name: str) -> None:
 
 
 def test_every_kind_of_event_is_listed() -> None:
-    source = Path(inspect.getfile(_hookspecs)).parent / "dynamic" / "reporting.py"
+    source = Path(inspect.getfile(_hookspecs)).parents[1] / "dynamic" / "reporting.py"
     emitted = set(re.findall(r'_emit\(\s*node,\s*"(\w+)"', source.read_text()))
     listed = re.findall(
         r"`(\w+)`", "".join(re.findall(r"^\| (`.*?) \|", (DOCS / PAGE).read_text(), re.MULTILINE))
@@ -129,3 +129,17 @@ def test_a_plugin_may_build_the_whole_handler(installed: Path) -> None:
         handler.shutdown()
     """
     assert run(installed, script, RACK="r7").split() == ["whole", "1", "1.0", "r7"]
+
+
+def test_a_store_of_another_package_is_taken(installed: Path) -> None:
+    script = """
+        import sys
+        from rendezvous_core import PrefixStore
+        from my_cache import Cache
+
+        cache = Cache()
+        assert "my_cache_stores" not in sys.modules
+        PrefixStore("ours", cache).set("key", "value")
+        print(PrefixStore("ours", cache).get("key").decode())
+    """
+    assert run(installed, script).split() == ["value"]

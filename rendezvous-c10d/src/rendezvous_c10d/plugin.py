@@ -1,10 +1,19 @@
-"""The hooks of the backend ``c10d``."""
+"""The hooks of the backend ``c10d``, and of the stores of torch."""
 
+import torch.distributed as dist
+
+from rendezvous_c10d._c10d_store import C10dStore
 from rendezvous_c10d._creation import create_backend
-from rendezvous_core import RendezvousBackend, RendezvousParameters, hookimpl
+from rendezvous_core import RendezvousBackend, RendezvousParameters, Store, hookimpl
 
 
 @hookimpl
 def rendezvous_backend(params: RendezvousParameters) -> RendezvousBackend:
     """Open the backend; core takes its store for the one that is shared."""
     return create_backend(params)[0]
+
+
+@hookimpl
+def rendezvous_adapt_store(store: object) -> Store | None:
+    """Let a program hand in any store of torch, as torch's own handler takes it."""
+    return C10dStore(store) if isinstance(store, dist.Store) else None

@@ -14,7 +14,7 @@ from rendezvous_core.dynamic.driver import Driver
 from rendezvous_core.dynamic.reporting import Reporter, describe_asks
 from rendezvous_core.over_register.backend import RegisterBackend
 from rendezvous_core.over_store.prefix_store import view
-from rendezvous_core.plugins.loading import assign_ranks, load_plugins
+from rendezvous_core.plugins.loading import adapt_store, assign_ranks, load_plugins
 from rendezvous_core.ports.backend import MembershipBackend, RendezvousBackend
 from rendezvous_core.ports.errors import (
     RendezvousConnectionError,
@@ -89,13 +89,8 @@ class DynamicRendezvousHandler(RendezvousHandler):
         metadata: Mapping[str, str] | None = None,
     ) -> None:
         load_plugins()
-        if not isinstance(store, Store):
-            raise TypeError(
-                f"The store ({store!r}) must be a rendezvous_core.Store; a backend over a foreign store "
-                "offers it as its attribute 'store'."
-            )
         self._settings = settings
-        self._store = store
+        self._store = adapt_store(store)
         self._backend = backend if isinstance(backend, MembershipBackend) else RegisterBackend(backend)
         self._address = local_addr or _host_name()
         self._calling = threading.Lock()

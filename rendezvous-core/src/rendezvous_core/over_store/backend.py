@@ -9,6 +9,7 @@ from secrets import token_bytes, token_hex
 from urllib.parse import quote, unquote
 
 from rendezvous_core.over_store.prefix_store import PrefixStore
+from rendezvous_core.plugins.loading import adapt_store
 from rendezvous_core.ports.backend import Members, MembershipBackend, Token
 from rendezvous_core.ports.errors import (
     RendezvousConnectionError,
@@ -59,9 +60,9 @@ class StoreBackend(MembershipBackend):
         if not run_id:
             raise ValueError("The run id must be a non-empty string.")
         self._name = name
-        self._store = store
+        self._store = adapt_store(store)
         self._prefix = f"rendezvous-run/{quote(run_id, safe='')}"
-        self._run = PrefixStore(self._prefix, store)
+        self._run = PrefixStore(self._prefix, self._store)
         self._idle: list[PrefixStore] = []
         self._written: dict[str, bytes] = {}
         self._latest: object = self  # what was last read of the state; at first neither bytes nor None

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from rendezvous_core.plugins.loading import adapt_store
 from rendezvous_core.ports.store import Store, Timeout, Value, Write, peek
 
 
@@ -14,6 +15,7 @@ class PrefixStore(Store):
     """
 
     def __init__(self, prefix: str, store: Store) -> None:
+        store = adapt_store(store)
         super().__init__(store.timeout)
         self._start = f"{prefix}/"
         self._store = store

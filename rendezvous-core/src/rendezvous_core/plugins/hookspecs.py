@@ -2,7 +2,8 @@
 
 An entry point of the group ``rendezvous.backends`` names a module or an object that holds the hooks of
 one backend, or of several: ``params.backend`` tells which is asked for. Handler, backend and store are
-asked of that plugin alone. What belongs to no backend goes into the group ``rendezvous.plugins``.
+asked of that plugin alone. What belongs to no backend goes into the group ``rendezvous.plugins``, and
+what makes stores of ours out of another package's into ``rendezvous.stores``, by that package's name.
 
 Rank policies and observers of every loaded plugin are called, whatever backend is in use: those of
 ``rendezvous.plugins`` first, each group in the order of its entry points' names.
@@ -86,6 +87,15 @@ def rendezvous_store(params: RendezvousParameters, backend: RendezvousBackend) -
     only the store uses in ``backend.close()``. Rounds are kept apart by core, runs by the plugin.
     ``None``: core serves the store from a `StoreBackend` or from a bare register; any other
     `MembershipBackend` needs this hook.
+    """
+
+
+@hookspec(firstresult=True)
+def rendezvous_adapt_store(store: object) -> Store | None:
+    """Return a store of another package as one of ours; ``None`` where it is none that is known.
+
+    Asked where a program hands in such a store in place of a `Store`: of the entry point of the group
+    ``rendezvous.stores`` that is named like the package, as ``torch``, of its class or of a base class.
     """
 
 

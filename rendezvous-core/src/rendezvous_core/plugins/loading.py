@@ -10,12 +10,17 @@ import pluggy
 from rendezvous_core.plugins import hookspecs as _hookspecs
 from rendezvous_core.plugins.hookspecs import PROJECT, RankCandidate, RendezvousEvent
 from rendezvous_core.ports.errors import RendezvousError
+from rendezvous_core.ports.store import Store
 
 if TYPE_CHECKING:
     from importlib_metadata import EntryPoint
 
 BACKENDS = "rendezvous.backends"
 PLUGINS = "rendezvous.plugins"
+STORES = "rendezvous.stores"
+
+_ADAPTERS = {"torch": "rendezvous-c10d"}
+"""Which distribution knows the stores of a package."""
 
 _T = TypeVar("_T")
 _logger = logging.getLogger("rendezvous_core")
@@ -131,6 +136,26 @@ def load_plugins() -> None:
         for point in _entry_points(PLUGINS):
             _load(point)
         _plugins_loaded = True
+
+
+def adapt_store(store: object) -> Store:
+    """Return ``store`` if it is one of ours, else as one of ours: see the hook `rendezvous_adapt_store`.
+
+    Raises:
+        TypeError: nobody knows such a store; names what to install where that is known.
+        RendezvousPluginError: who should know it cannot be loaded.
+    """
+    if isinstance(store, Store):
+        return store
+    packages = {each.__module__.partition(".")[0] for each in type(store).__mro__}
+    for point in _entry_points(STORES):
+        if point.name in packages:
+            adapted = _load(point).call("rendezvous_adapt_store", Store, store=store)
+            if adapted is not None:
+                return adapted
+    missing = [distribution for package, distribution in _ADAPTERS.items() if package in packages]
+    remedy = f"for one of another package: pip install {missing[0]}" if missing else "or have a plugin for it"
+    raise TypeError(f"The store ({store!r}) must be a rendezvous_core.Store, {remedy}.")
 
 
 def emit(event: RendezvousEvent) -> None:

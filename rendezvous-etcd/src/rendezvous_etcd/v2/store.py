@@ -32,22 +32,22 @@ class EtcdStore(Store):
     says that it may have been carried out.
 
     Args:
-        client: a python-etcd client, or `EtcdCalls`; several stores may share it.
-        prefix: the directory of the keys.
+        etcd_client: a python-etcd client, or `EtcdCalls`; several stores may share it.
+        etcd_store_prefix: the directory of the keys.
         timeout: how long reads wait for their keys.
         ttl: seconds after which a key goes that is not written again; by default keys stay.
     """
 
     def __init__(
         self,
-        client: etcd.Client | EtcdCalls,
-        prefix: str,
+        etcd_client: etcd.Client | EtcdCalls,
+        etcd_store_prefix: str,
         timeout: Timeout | None = None,
         ttl: int | None = None,
     ) -> None:
         super().__init__(DEFAULT_TIMEOUT if timeout is None else timeout)
-        self._calls = client if isinstance(client, EtcdCalls) else EtcdCalls.of(client)
-        self._start = f"/{prefix.strip('/')}/"
+        self._calls = etcd_client if isinstance(etcd_client, EtcdCalls) else EtcdCalls.of(etcd_client)
+        self._start = f"/{etcd_store_prefix.strip('/')}/"
         self._ttl = ttl
 
     @classmethod
