@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from functools import partial
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import pytest
 
@@ -16,7 +16,6 @@ from rendezvous_core import RendezvousConnectionError
 from rendezvous_core.testing import Proxy
 from rendezvous_core.testing.suites.threads import is_blocked, start
 from rendezvous_redis import RedisRendezvousBackend, RedisServer, RedisStore
-from rendezvous_redis._scripts import ADD, SET_STATE
 from tests.redis.conftest import OpenRun
 from tests.redis.groups import ask
 
@@ -144,63 +143,6 @@ def test_deadlines_of_a_paused_server(own_server: RedisServer, open_run: OpenRun
     for error in [each.exception(PATIENCE / 2) for each in [start(call) for call in calls]]:
         assert isinstance(error, RendezvousConnectionError), error
     os.kill(own_server.pid, signal.SIGCONT)
-
-
-LOSABLE: dict[str, tuple[Callable[[RedisStore], object], object]] = {
-    "compare_set": (lambda store: store.compare_set("key", b"old", b"new"), b"new"),
-    "delete_key": (lambda store: store.delete_key("key"), True),
-    "queue_pop": (lambda store: store.queue_pop("queue"), b"one"),
-    "queue_push": (lambda store: store.queue_push("queue", b"three"), None),
-}
-
-
-@pytest.mark.parametrize("method", LOSABLE)
-def test_lost_replies(method: str, proxy: Proxy, open_run: OpenRun) -> None:
-    """A write whose reply is lost is sent again, has happened once, and tells what it did the first time."""
-    store = RedisStore(open_run(proxy.endpoint))
-    for item in (b"one", b"two"):
-        store.queue_push("queue", item)
-    store.set("key", b"old")
-    call, result = LOSABLE[method]
-    with proxy.lose_reply() as lost:
-        assert call(store) == result
-        assert lost.is_set()
-    assert store.queue_len("queue") == {"queue_pop": 1, "queue_push": 3}.get(method, 2)
-    assert store.check(["key"]) == (method != "delete_key")
-
-
-def test_own_state_is_recognised(shared_server: RedisServer, open_run: OpenRun) -> None:
-    """A state that is sent again was written if it stands, and else does no harm."""
-    run = open_run(shared_server.endpoint)
-    backend = RedisRendezvousBackend(run)
-
-    def write() -> object:
-        keys = (run.keys.state, run.keys.news)
-        return run.client.call_script(SET_STATE, keys, 60_000, b"", "0" * 32, b"mine", patience=1)
-
-    (token,) = cast("list[bytes]", write())
-    assert write() == [token]
-    assert backend.get_state() == (b"mine", token)
-    theirs = backend.set_state(b"theirs", token)
-    assert theirs
-    assert write() == [theirs[1], b"theirs"]
-
-
-def test_calls_that_arrive_late(shared_server: RedisServer, open_run: OpenRun) -> None:
-    """A call that the network delivers once more, even behind its successor, does nothing."""
-    run = open_run(shared_server.endpoint)
-    store = RedisStore(run)
-    keys = (run.keys.values, run.keys.waiters, f"{run.keys.values}:call")
-
-    def add(number: int, amount: int) -> object:
-        return run.client.call_script(ADD, keys, number, 60, 60_000, "key", amount, patience=1)
-
-    assert add(1, 10) == b"10"
-    store.add("key", 100)
-    assert add(1, 10) == b"10"
-    assert add(2, 5) == b"115"
-    assert add(1, 10) == b"115"
-    assert store.get("key") == b"115"
 
 
 def test_closing_ends_all_calls(shared_server: RedisServer, open_run: OpenRun) -> None:

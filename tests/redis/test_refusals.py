@@ -237,19 +237,19 @@ class TestTls:
 
     def test_wrong_host(self, open_tls: Callable[..., RedisRun], certificates: Certificates) -> None:
         """A certificate for another host is refused at once."""
-        with pytest.raises(RendezvousStateError, match="host name"):
+        with pytest.raises(RendezvousStateError, match="for another name"):
             open_tls("other.test", ca_cert=certificates.ca_cert)
 
     def test_mixed_up(
         self, shared_server: RedisServer, certificates: Certificates, open_run: OpenRun
     ) -> None:
-        """Who speaks TLS to a server without it, or the reverse, is given the hint."""
-        with pytest.raises(RendezvousConnectionError, match="is this its port for TLS"):
+        """Who speaks TLS to a server without it, or the reverse, is told so at once."""
+        with pytest.raises(RendezvousStateError, match="write redis:// instead"):
             open_run(f"rediss://{shared_server.endpoint}", read_timeout=1.0)
         context = certificates.context("127.0.0.1", ask_clients=False)
         with (
             TlsProxy(shared_server.host, shared_server.port, context) as proxy,
-            pytest.raises(RendezvousConnectionError, match="does it want TLS"),
+            pytest.raises(RendezvousStateError, match="write rediss://"),
         ):
             open_run(f"redis://127.0.0.1:{proxy.port}", read_timeout=1.0)
 

@@ -9,12 +9,12 @@ from typing import Any
 from rendezvous_core import Members, MembershipBackend, RendezvousStateError, Token
 from rendezvous_redis._link import Command, Link
 from rendezvous_redis._run import RedisRun
-from rendezvous_redis._scripts import PUT_MEMBER, SET_STATE
+from rendezvous_redis._scripts import PUT_MEMBER, REMOVE_MEMBER, SET_STATE
 
 _TOKEN = re.compile(rb"([0-9]+-[0-9]+) [0-9a-f]{32}")
 _MEMBERS_TOKEN = re.compile(rb"([0-9]+-[0-9]+)")
 _START = b"0-0"
-_SLICE = 10.0
+_SLICE = 5.0
 """Seconds after which a wait asks again, so that a server that has gone silent is noticed."""
 
 
@@ -22,8 +22,8 @@ class RedisRendezvousBackend(MembershipBackend):
     """Keeps one run on a Redis server, behind Sentinels, or on a cluster.
 
     The token of a state is the id of its entry in the stream of news, and the nonce of its writer.
-    The nonce tells a write of one's own whose reply was lost, and a state that a failover brought
-    back; the id is where a wait begins to listen, so that it misses nothing since.
+    The nonce tells a state that a failover brought back; the id is where a wait begins to listen, so
+    that it misses nothing since.
 
     Args:
         run: the run; closing the backend closes it.
@@ -49,16 +49,19 @@ class RedisRendezvousBackend(MembershipBackend):
         return None if token is None and data is None else self._checked(token, data)
 
     def set_state(self, state: bytes, token: Token | None = None) -> tuple[bytes, Token, bool] | None:
-        """See base class. A write of which only the reply was lost is recognised as done."""
+        """See base class. A write of which only the reply was lost is recognised as done.
+
+        That holds even where others have written since.
+        """
         expected = b"" if token is None else b"=" + token if isinstance(token, bytes) else b"foreign"
-        standing = self._client.call_script(
+        standing = self._client.call_once(
             SET_STATE,
             (self._keys.state, self._keys.news),
             *(self._run.ttl, expected, token_hex(16), state),
             patience=self._patience,
         )
         match standing:
-            case [written]:
+            case bytes(written):
                 return state, written, True
             case [current, data]:
                 return *self._checked(current, data), False
@@ -68,16 +71,17 @@ class RedisRendezvousBackend(MembershipBackend):
         """See base class."""
         keys = self._keys
         first = (keys.members, keys.bell, keys.values, keys.queues, keys.views)
-        self._client.call_script(
+        self._client.call_once(
             PUT_MEMBER,
             (*first, *(key for key in keys if key not in first)),
             *(self._run.ttl, node, record, int(announce), *set(self._run.views.values())),
             patience=self._patience,
+            topic=node,
         )
 
     def remove_member(self, node: str) -> None:
         """See base class."""
-        self._client.call("HDEL", self._keys.members, node, patience=self._patience)
+        self._client.call_once(REMOVE_MEMBER, [self._keys.members], node, patience=self._patience, topic=node)
 
     def members(self) -> Members:
         """See base class."""
@@ -103,7 +107,7 @@ class RedisRendezvousBackend(MembershipBackend):
             block = ("BLOCK", max(1, round(left * 1000))) if left > 0 else ()
             listen = ("XREAD", *block, "STREAMS", *places, *places.values())
             watch = partial(self._watch, token, listen, max(0.0, left))
-            if self._client.run(watch, self._patience):
+            if self._client.run(watch, self._patience + max(0.0, left)):
                 return True
             if time.monotonic() >= deadline:
                 return False

@@ -1,21 +1,21 @@
 """Carries commands to the server that holds a run, through cuts, restarts and failovers."""
 
+import itertools
 import os
 import random
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from secrets import token_hex
 from typing import Any, TypeVar
 
 from redis.exceptions import MovedError, RedisError
 
-from rendezvous_core import Endpoint, RendezvousConnectionError
-from rendezvous_redis._errors import explain, is_passing
+from rendezvous_core import RendezvousConnectionError
+from rendezvous_redis._errors import IN_DOUBT, explain, is_passing, is_refusal
 from rendezvous_redis._link import Address, Command, Link
-from rendezvous_redis._locate import locator_of
+from rendezvous_redis._locate import locator_of, moved_to
 from rendezvous_redis._scripts import Script
 from rendezvous_redis._target import Target
 
@@ -23,6 +23,9 @@ T = TypeVar("T")
 
 _KEPT = 16
 """How many idle connections are kept."""
+
+_AGE = 30.0
+"""For how many seconds an idle connection is kept. Those in between may forget it, without a word."""
 
 _UNTOLD = 30.0
 """For how many seconds a server is good that works when nobody could be asked about it."""
@@ -53,6 +56,8 @@ class Client:
         self._idle: deque[Link] = deque()
         self._busy: dict[int, Link] = {}
         self._lanes: deque[tuple[str, int]] = deque()
+        self._name = token_hex(8)
+        self._numbers = itertools.count(1)
 
     def __str__(self) -> str:
         return str(self._target)
@@ -70,39 +75,62 @@ class Client:
         rest = (len(keys), *keys, *arguments)
         return self.run(lambda link: link.run(script, rest), patience)
 
-    def call_once(self, script: Script, keys: Sequence[str], *arguments: Any, patience: float) -> bytes:
-        """Perform ``script``, which happens once though a reply be lost; see `_scripts`."""
+    def call_once(
+        self, script: Script, keys: Sequence[str], *arguments: Any, patience: float, topic: str = ""
+    ) -> Any:
+        """Perform ``script``, which happens once though a reply be lost; see `_scripts`.
+
+        Of calls about one ``topic``, none has an effect once a later one has had its own.
+        """
         self._check_process()
+        if topic:
+            lane, number = f"{self._name}:{topic}", next(self._numbers)
+            return self._call_numbered(script, keys, lane, number, *arguments, patience=patience)
         try:
             lane, number = self._lanes.pop()
         except IndexError:
             lane, number = token_hex(8), 0
         number += 1
-        keys = (*keys, f"{self._tag}:call:{lane}")
-        remembered = round(patience + 2 * self._answer + 1)
         try:
-            reply: bytes = self.call_script(script, keys, number, remembered, *arguments, patience=patience)
+            return self._call_numbered(script, keys, lane, number, *arguments, patience=patience)
         finally:
             self._lanes.append((lane, number))
-        return reply
 
-    def run(self, action: Callable[[Link], T], patience: float) -> T:
-        """Have ``action`` done with a connection, again with another one where the first fails."""
+    def _call_numbered(
+        self, script: Script, keys: Sequence[str], lane: str, number: int, *arguments: Any, patience: float
+    ) -> Any:
+        # As long as a call may be sent again: the last attempt begins when patience ends, and takes
+        # some answers for connecting.
+        remembered = round(patience + 10 * self._answer + 1)
+        rest = (len(keys) + 1, *keys, f"{self._tag}:call:{lane}", number, remembered, *arguments)
+        return self.run(lambda link: link.run(script, rest), patience, is_write=True)
+
+    def run(self, action: Callable[[Link], T], patience: float, *, is_write: bool = False) -> T:
+        """Have ``action`` done with a connection, again with another one where the first fails.
+
+        Of one that ``is_write`` the error says whether it may have been done.
+        """
         deadline = time.monotonic() + patience
         pause = 0.005
+        in_doubt = False
         while not self._closed.is_set():
+            link = None
             try:
-                return self._attempt(action, deadline)
+                link = self._take(deadline)
+                return self._use(link, action)
             except (RedisError, OSError) as error:
+                in_doubt |= is_write and link is not None and not is_refusal(error)
                 if not is_passing(error) or time.monotonic() + pause > deadline:
-                    raise explain(error, str(self)) from error
+                    raise explain(error, str(self), in_doubt) from error
             except Exception:
                 # Closing a connection under a reader makes the client library raise anything.
                 if not self._closed.is_set():
                     raise
+                in_doubt |= is_write and link is not None
             self._closed.wait(random.uniform(pause / 2, pause))
             pause = min(2 * pause, 0.5)
-        raise RendezvousConnectionError(f"This client of the Redis server {self} was closed.")
+        doubt = f" {IN_DOUBT}" if in_doubt else ""
+        raise RendezvousConnectionError(f"This client of the Redis server {self} was closed.{doubt}")
 
     def close(self) -> None:
         """Close all connections; what is under way raises `RendezvousConnectionError`."""
@@ -111,37 +139,44 @@ class Client:
         for link in (*self._busy.values(), *self._idle):
             link.close()
 
-    def _attempt(self, action: Callable[[Link], T], deadline: float) -> T:
-        link = self._take(deadline)
+    def _use(self, link: Link, action: Callable[[Link], T]) -> T:
         self._busy[id(link)] = link
+        began = time.monotonic()
         done = False
         try:
             result = action(link)
             done = True
         except (RedisError, OSError) as error:
             if isinstance(error, MovedError):
-                host = error.host or (link.address.host if isinstance(link.address, Endpoint) else "")
-                self._address = Endpoint(host, error.port)
+                self._address = moved_to(error, link)
             elif is_passing(error) and link.address == self._address:
                 self._address = None
+            if not is_refusal(error):
+                # What became of this connection may have become of all that nobody has used since.
+                self._drop_idle(lambda idle: idle.alive_at < began)
             raise
         finally:
             self._busy.pop(id(link), None)
-            if done:
+            if not done:
+                link.abort()
+            elif link.is_open:
                 self._idle.append(link)
-            if not done or len(self._idle) > _KEPT or self._closed.is_set():
-                self._discard(link)
+                too_old = time.monotonic() - _AGE
+                self._drop_idle(lambda idle: idle.alive_at < too_old or len(self._idle) >= _KEPT)
+                if self._closed.is_set():
+                    self._drop_idle(lambda _: True)
         return result
 
     def _take(self, deadline: float) -> Link:
         self._check_process()
         address = self._where(deadline)
+        too_old = time.monotonic() - _AGE
         while self._idle:
             try:
                 link = self._idle.pop()
             except IndexError:
                 break
-            if link.address == address:
+            if link.address == address and link.alive_at >= too_old:
                 return link
             link.close()
         try:
@@ -149,6 +184,18 @@ class Client:
         except BaseException:
             self._address = None
             raise
+
+    def _drop_idle(self, is_unwanted: Callable[[Link], bool]) -> None:
+        """Close those idle connections that are unwanted, the oldest first."""
+        for _ in range(len(self._idle)):
+            try:
+                link = self._idle.popleft()
+            except IndexError:
+                break
+            if is_unwanted(link):
+                link.close()
+            else:
+                self._idle.append(link)
 
     def _where(self, deadline: float) -> Address:
         known, now = self._address, time.monotonic()
@@ -172,11 +219,6 @@ class Client:
             link.close()
             raise
         return link
-
-    def _discard(self, link: Link) -> None:
-        with suppress(ValueError):
-            self._idle.remove(link)
-        link.close()
 
     def _check_process(self) -> None:
         if os.getpid() != self._pid:

@@ -2,11 +2,11 @@
 
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from redis.crc import key_slot
-from redis.exceptions import ConnectionError, RedisError
+from redis.exceptions import ConnectionError, MovedError, RedisError
 
 from rendezvous_core import Endpoint
 from rendezvous_redis._errors import AskedError, NoMasterError, UnknownMasterError, is_passing
@@ -107,11 +107,7 @@ class _Cluster:
             except RedisError as error:
                 failures[node] = error
                 continue
-            owner, nodes = None, []
-            for first, last, *servers in ranges:
-                nodes += [Endpoint((host or b"").decode() or node.host, port) for host, port, *_ in servers]
-                if first <= self._slot <= last:
-                    owner = nodes[-len(servers)]
+            owner, nodes = _read_slots(ranges, self._slot, node)
             if owner is not None:
                 self._nodes = tuple(dict.fromkeys((*nodes, *self._target.hosts)))
                 return owner
@@ -120,6 +116,32 @@ class _Cluster:
 
     def admit(self, link: Link) -> None:
         """The wrong node says so itself, at the first command."""
+
+
+def moved_to(error: MovedError, link: Link) -> Address | None:
+    """Return where the node of a cluster that ``link`` leads to says that the slot is."""
+    asked = link.address if isinstance(link.address, Endpoint) else Endpoint("localhost", 0)
+    if error.host == "?":
+        return _read_slots(link.exchange(("CLUSTER", "SLOTS"))[0], error.slot_id, asked)[0]
+    return Endpoint(error.host or asked.host, error.port)
+
+
+def _read_slots(ranges: Sequence[Any], slot: int, asked: Endpoint) -> tuple[Endpoint | None, list[Endpoint]]:
+    """Return the node that serves ``slot``, and all nodes, as ``asked`` names them."""
+    owner, nodes = None, []
+    for first, last, *servers in ranges:
+        nodes += [_address(asked, *server) for server in servers]
+        if first <= slot <= last:
+            owner = nodes[-len(servers)]
+    return owner, nodes
+
+
+def _address(asked: Endpoint, host: bytes | None, port: int, *more: Any) -> Endpoint:
+    """Without a host it is the one that was asked; a name that is to be told but unknown has an IP beside."""
+    if host == b"?":
+        further = more[1] if len(more) > 1 else []
+        host = dict(zip(further[::2], further[1::2], strict=False)).get(b"ip", host)
+    return Endpoint((host or b"").decode() or asked.host, port)
 
 
 def _failure(kind: str, failures: Mapping[Endpoint, RedisError]) -> RedisError:

@@ -38,7 +38,7 @@ class RedisRun:
         """The same for the backend, whose callers go on trying by themselves."""
         self.views: dict[object, str] = {}
         """The prefixes of the store's views that this process holds; see `RedisStore.view`."""
-        self.client = Client(parse_target(endpoint, options), tag, self.short_patience)
+        self.client = Client(parse_target(endpoint, options), tag, self.short_patience / 2)
         try:
             self.client.call_script(REFRESH, self.keys, self.ttl, patience=self.short_patience)
         except BaseException:

@@ -29,41 +29,55 @@ REFRESH = _script(
     """
 )
 
+_ONCE = """
+    -- KEYS: ..., call; ARGV: number of the call, seconds to remember it, ...
+    -- A call that is repeated because its reply was lost gets the reply of the first time; one that
+    -- arrives after its successor does nothing.
+    local call = KEYS[#KEYS]
+    local last = redis.call('GET', call)
+    if last then
+        local space = string.find(last, ' ', 1, true)
+        if tonumber(string.sub(last, 1, space - 1)) >= tonumber(ARGV[1]) then
+            return string.sub(last, space + 1)
+        end
+    end
+    local function reply(result)
+        redis.call('SET', call, ARGV[1] .. ' ' .. result, 'EX', ARGV[2])
+        return result
+    end
+"""
+
 SET_STATE = _script(
+    _ONCE,
     """
-    -- state, news; ttl, expected token with '=' before it or nothing, nonce, state.
+    -- state, news, call; ..., ttl, expected token with '=' before it or nothing, nonce, state.
     -- Returns the new token, or what stands: its token and the state, or nothing.
     local current = redis.call('HGET', KEYS[1], 'token')
-    if ARGV[2] == (current and '=' .. current or '') then
-        local token = redis.call('XADD', KEYS[2], 'MAXLEN', 1, '*', 'n', ARGV[3]) .. ' ' .. ARGV[3]
-        redis.call('HSET', KEYS[1], 'token', token, 'data', ARGV[4])
-        redis.call('PEXPIRE', KEYS[1], ARGV[1])
-        redis.call('PEXPIRE', KEYS[2], ARGV[1])
-        return {token}
+    if ARGV[4] == (current and '=' .. current or '') then
+        local token = redis.call('XADD', KEYS[2], 'MAXLEN', 1, '*', 'n', ARGV[5]) .. ' ' .. ARGV[5]
+        redis.call('HSET', KEYS[1], 'token', token, 'data', ARGV[6])
+        redis.call('PEXPIRE', KEYS[1], ARGV[3])
+        redis.call('PEXPIRE', KEYS[2], ARGV[3])
+        return reply(token)
     end
-    if not current then
-        return {}
-    end
-    if string.sub(current, -#ARGV[3]) == ARGV[3] then
-        return {current}
-    end
-    return {current, redis.call('HGET', KEYS[1], 'data')}
-    """
+    return current and {current, redis.call('HGET', KEYS[1], 'data')} or {}
+    """,
 )
 
 PUT_MEMBER = _script(
+    _ONCE,
     """
-    -- members, bell, values, queues, views, other keys of the run; ttl, node, record, whether to
-    -- announce, views of the store that are in use. Forgets what lies under views that are not.
-    if ARGV[4] == '1' then
-        redis.call('XADD', KEYS[2], 'MAXLEN', 1, '*', 'n', ARGV[2])
+    -- members, bell, values, queues, views, other keys of the run, call; ..., ttl, node, record, whether
+    -- to announce, views of the store that are in use. Forgets what lies under views that are not.
+    if ARGV[6] == '1' then
+        redis.call('XADD', KEYS[2], 'MAXLEN', 1, '*', 'n', ARGV[4])
     end
-    redis.call('HSET', KEYS[1], ARGV[2], ARGV[3])
+    redis.call('HSET', KEYS[1], ARGV[4], ARGV[5])
     local now = tonumber(redis.call('TIME')[1])
-    for i = 5, #ARGV do
+    for i = 7, #ARGV do
         redis.call('ZADD', KEYS[5], now, ARGV[i])
     end
-    for _, view in ipairs(redis.call('ZRANGEBYSCORE', KEYS[5], '-inf', now - ARGV[1] / 1000)) do
+    for _, view in ipairs(redis.call('ZRANGEBYSCORE', KEYS[5], '-inf', now - ARGV[3] / 1000)) do
         for i = 3, 4 do
             local cursor = '0'
             repeat
@@ -80,28 +94,28 @@ PUT_MEMBER = _script(
         end
         redis.call('ZREM', KEYS[5], view)
     end
-    for _, key in ipairs(KEYS) do
-        redis.call('PEXPIRE', key, ARGV[1])
+    for i = 1, #KEYS - 1 do
+        redis.call('PEXPIRE', KEYS[i], ARGV[3])
     end
-    """
+    return reply('')
+    """,
 )
 
-_ONCE = """
-    -- Writes of the store: data, waiters, call; number of the call, seconds to remember it, ttl, ...
-    -- A call that is repeated because its reply was lost gets the reply of the first time; one that
-    -- arrives after its successor does nothing.
+REMOVE_MEMBER = _script(
+    _ONCE,
+    """
+    -- members, call; ..., node
+    redis.call('HDEL', KEYS[1], ARGV[3])
+    return reply('')
+    """,
+)
+
+_STORE = """
+    -- Writes of the store: data, waiters, call; ..., ttl, ...
     local data, waiters = KEYS[1], KEYS[2]
-    local last = redis.call('GET', KEYS[3])
-    if last then
-        local space = string.find(last, ' ', 1, true)
-        if tonumber(string.sub(last, 1, space - 1)) >= tonumber(ARGV[1]) then
-            return string.sub(last, space + 1)
-        end
-    end
-    local function reply(result)
-        redis.call('SET', KEYS[3], ARGV[1] .. ' ' .. result, 'EX', ARGV[2])
+    local function done(result)
         redis.call('PEXPIRE', data, ARGV[3])
-        return result
+        return reply(result)
     end
     local function tell(name)
         local boxes = redis.call('HGET', waiters, name)
@@ -123,75 +137,81 @@ _ONCE = """
 
 SET = _script(
     _ONCE,
+    _STORE,
     """
     -- key, value, key, value, ...
     for i = 4, #ARGV, 2 do
         put(ARGV[i], ARGV[i + 1])
     end
-    return reply('')
+    return done('')
     """,
 )
 
 ADD = _script(
     _ONCE,
+    _STORE,
     """
     -- key, amount. Returns the sum, or '!' where there can be none
     local known = redis.call('HEXISTS', data, ARGV[4])
     local sum = redis.pcall('HINCRBY', data, ARGV[4], ARGV[5])
     if type(sum) == 'table' then
         local impossible = string.find(sum.err, 'integer') or string.find(sum.err, 'overflow')
-        return impossible and reply('!') or sum
+        return impossible and done('!') or sum
     end
     if known == 0 then
         tell('k' .. ARGV[4])
     end
-    return reply(redis.call('HGET', data, ARGV[4]))
+    return done(redis.call('HGET', data, ARGV[4]))
     """,
 )
 
 APPEND = _script(
     _ONCE,
+    _STORE,
     """
     -- key, value
     put(ARGV[4], (redis.call('HGET', data, ARGV[4]) or '') .. ARGV[5])
-    return reply('')
+    return done('')
     """,
 )
 
 COMPARE_SET = _script(
     _ONCE,
+    _STORE,
     """
     -- key, expected, desired. Returns '=' once written, '?' for a missing key, '!' with what stands
     local current = redis.call('HGET', data, ARGV[4])
     if (current or '') == ARGV[5] then
         put(ARGV[4], ARGV[6])
-        return reply('=')
+        return done('=')
     end
-    return reply(current and '!' .. current or '?')
+    return done(current and '!' .. current or '?')
     """,
 )
 
-DELETE = _script(_ONCE, "return reply(tostring(redis.call('HDEL', data, ARGV[4])))  -- key")
+DELETE = _script(_ONCE, _STORE, "return done(tostring(redis.call('HDEL', data, ARGV[4])))  -- key")
 
 PUSH = _script(
     _ONCE,
+    _STORE,
     """
     -- key, item
     local tail = redis.call('HINCRBY', data, 't' .. ARGV[4], 1)
     redis.call('HSET', data, 'i' .. tail .. ':' .. ARGV[4], ARGV[5])
     tell('q' .. ARGV[4])
-    return reply('')
+    return done('')
     """,
 )
 
 POP = _script(
     _ONCE,
+    _STORE,
     """
     -- key. Returns '=' and the item, or '?'; an empty queue leaves nothing behind
     local head, tail = 'h' .. ARGV[4], 't' .. ARGV[4]
     local last = redis.call('HGET', data, tail)
     if not last then
-        return reply('?')
+        return done('?')
     end
     local number = redis.call('HINCRBY', data, head, 1)
     local place = 'i' .. number .. ':' .. ARGV[4]
@@ -200,7 +220,7 @@ POP = _script(
     if tostring(number) == last then
         redis.call('HDEL', data, head, tail)
     end
-    return reply('=' .. item)
+    return done('=' .. item)
     """,
 )
 

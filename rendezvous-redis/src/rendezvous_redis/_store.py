@@ -136,7 +136,8 @@ class RedisStore(Store):
     def _write(self, script: Script, *arguments: Any, data: str | None = None) -> bytes:
         run = self._run
         keys = (data or run.keys.values, run.keys.waiters)
-        return run.client.call_once(script, keys, run.ttl, *arguments, patience=run.patience)
+        reply: bytes = run.client.call_once(script, keys, run.ttl, *arguments, patience=run.patience)
+        return reply
 
     def _read(self, command: str, *keys: str) -> list[Any]:
         found: list[Any] = self._run.client.call(

@@ -2,9 +2,6 @@
 
 import ssl
 from pathlib import Path
-from typing import Any
-
-from redis.connection import Connection
 
 from rendezvous_redis._options import RedisOptions
 
@@ -33,26 +30,3 @@ def tls_context(options: RedisOptions) -> ssl.SSLContext:
                 f"({options.ssl_cert_key!r}) cannot be used: {error}."
             ) from error
     return context
-
-
-class TlsConnection(Connection):
-    """redis-py's connection over TLS, with a context that is made once.
-
-    Its own class reads all files anew for every connection, and trusts the authorities of the system
-    beside those that it is given.
-    """
-
-    def __init__(self, context: ssl.SSLContext, **arguments: Any) -> None:
-        self._context = context
-        super().__init__(**arguments)  # type: ignore[no-untyped-call]
-
-    def _connect(self) -> ssl.SSLSocket:
-        plain = super()._connect()  # type: ignore[no-untyped-call]
-        try:
-            return self._context.wrap_socket(plain, server_hostname=self.host)
-        except TimeoutError as error:
-            plain.close()
-            raise ssl.SSLError("the server does not reply to the handshake") from error
-        except BaseException:
-            plain.close()
-            raise
