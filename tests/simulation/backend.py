@@ -51,6 +51,7 @@ class Backend:
                 self.members[member.node] = member
                 self.world.invariants.on_put(member)
                 if announce:
+                    self.world.note(member.node, "puts", member)
                     self.bell += 1
                     self._wake()
             case Remove(node):

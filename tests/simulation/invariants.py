@@ -1,13 +1,14 @@
 """What must hold of every run: checked at every write, every return, every withdrawal, and at the end.
 
-The checks know the truth of the simulated world (what was applied when, who asked for what) and
-nothing of how the protocol works.
+What can be told from states alone is in the protocol's own invariants. The checks here know the truth
+of the simulated world (what was applied when, who asked for what) and nothing of how the protocol works.
 """
 
 from bisect import bisect_right
 from collections import Counter
 from typing import TYPE_CHECKING, NoReturn
 
+from rendezvous_core.protocol.invariants import check_state, check_step
 from rendezvous_core.protocol.node import Joined
 from rendezvous_core.protocol.operations import List, Operation, Put, Read, Wait, Write
 from rendezvous_core.protocol.records import Departure, Member, Seat, State
@@ -64,6 +65,7 @@ class Invariants:
     # Writes
 
     def on_write(self, writer: "Machine", old: State | None, new: State) -> None:
+        check_state(new)
         if self._world.backend.lossless and old is not None:
             self._check_step(old, new)
             self._check_departures(writer, old, new)
@@ -75,20 +77,8 @@ class Invariants:
                 _fail(f"uniqueness: round {new.round_id} has two rosters")
 
     def _check_step(self, old: State, new: State) -> None:
-        """Finality, and everything that may only grow."""
-        if old.phase == "closed":
-            _fail("finality: a closed run was written to")
-        if new.serial <= old.serial or new.age <= old.age:
-            _fail(f"the state went back from {old.age} to {new.age}")
-        if new.round_id == old.round_id and new.roster != old.roster:
-            _fail(f"uniqueness: the roster of round {old.round} changed")
-        if new.round_id == old.round_id and new.phase == old.phase == "complete":
-            for node, reason in old.gone.items():
-                if new.gone.get(node) != reason:
-                    _fail(f"{node}, {reason}, is back in round {old.round}")
-        for node, ticket in old.spent.items():
-            if new.spent.get(node, 0 if new.term == old.term else ticket) < ticket:
-                _fail(f"spent ticket {ticket} of {node} came back")
+        """The protocol's own invariants, here between what truly stood and what truly follows."""
+        check_step(old, new)
         if new.waiting > len(self._world.machines) - len(new.active()):
             _fail(f"{new.waiting} wait, more than there are")
 
@@ -126,11 +116,6 @@ class Invariants:
     def _check_completion(self, writer: "Machine", new: State) -> None:
         world = self._world
         self._rounds[new.round_id] = new
-        nodes = [seat.node for seat in new.roster]
-        if not new.settings.min_nodes <= len(nodes) <= new.settings.max_nodes:
-            _fail(f"bounds: {len(nodes)} in a round of {new.settings}")
-        if len(set(nodes)) != len(nodes):
-            _fail(f"uniqueness: a node has two ranks in {nodes}")
         for seat in new.roster:
             machine = world.machines[seat.node]
             if machine.settings != new.settings:

@@ -85,7 +85,7 @@ class Machine:
     def quit(self, intent: Intent) -> None:
         if self._held_up(lambda: self.quit(intent)) or self.node.finished:
             return
-        self.world.note(self.name, f"wants to {intent}")
+        self.world.note(self.name, "wants to be done" if intent == "done" else f"wants to {intent}")
         self.quits.setdefault(self.node.member.ticket, set()).add(intent)
         self._tick()
         self.node.quit(intent)
@@ -122,7 +122,7 @@ class Machine:
         if not self.answered:
             if node.outcome is not None:
                 self.answered = True
-                self.world.note(self.name, "gets", repr(node.outcome))
+                self.world.note(self.name, "gets", node.outcome)
                 if isinstance(node.outcome, Joined):
                     self.world.invariants.on_return(self, node.outcome)
                     self.returned.append(node.outcome)

@@ -9,7 +9,7 @@ import random
 from collections.abc import Callable
 from typing import Any
 
-from rendezvous_core.protocol.records import State
+from rendezvous_core.protocol.records import Member, State
 from tests.simulation.backend import Backend
 from tests.simulation.faults import NO_FAULTS, Faults
 from tests.simulation.invariants import Invariants
@@ -30,7 +30,7 @@ class World:
         self.options = node_options
         self._agenda: list[tuple[float, int, Callable[..., None], tuple[Any, ...]]] = []
         self._count = 0
-        self._notes: list[tuple[float, tuple[Any, ...]]] = []
+        self.notes: list[tuple[float, tuple[Any, ...]]] = []
 
     def after(self, delay: float, action: Callable[..., None], *arguments: Any) -> None:
         self._count += 1
@@ -78,11 +78,11 @@ class World:
         return [machine for machine in self.machines.values() if not machine.crashed]
 
     def note(self, *parts: Any) -> None:
-        self._notes.append((self.now, parts))
+        self.notes.append((self.now, parts))
 
     @property
     def log(self) -> list[str]:
-        return [f"{when:9.3f}  {' '.join(map(_told, parts))}" for when, parts in self._notes]
+        return [f"{when:9.3f}  {' '.join(map(_told, parts))}" for when, parts in self.notes]
 
 
 def _told(part: Any) -> str:
@@ -93,4 +93,6 @@ def _told(part: Any) -> str:
             f"waiting {part.waiting} spent {part.spent} last call {part.last_call and part.last_call[:4]} "
             f"by {part.coordinator} term {part.term[:4]} serial {part.serial}"
         )
-    return str(part)
+    if isinstance(part, Member):
+        return f"{part.intent} ticket {part.ticket} beat {part.beat} term {part.term[:4]}"
+    return repr(part) if isinstance(part, Exception) else str(part)

@@ -6,6 +6,7 @@ import msgspec
 from msgspec import Struct
 
 from rendezvous_core.ports.errors import RendezvousStateError
+from rendezvous_core.protocol.invariants import check_state
 from rendezvous_core.protocol.records import Member, State
 
 VERSION = 1
@@ -50,20 +51,14 @@ def decode_state(data: bytes) -> State:
 
     Raises:
         RendezvousStateError: too large, no JSON, of another version, not of this schema, or
-            contradictory; the message says which.
+            one that breaks an invariant; the message says which.
     """
     _check_version(data, MAX_STATE, "state")
     try:
         state = _state_decoder.decode(data).state
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise _corrupt("state", str(error)) from error
-    nodes = {seat.node for seat in state.roster}
-    if len(nodes) != len(state.roster):
-        raise _corrupt("state", "a node has two ranks")
-    if not state.gone.keys() <= nodes:
-        raise _corrupt("state", "a node is gone that was never in")
-    if not 1 <= state.settings.min_nodes <= state.settings.max_nodes:
-        raise _corrupt("state", f"impossible settings {state.settings}")
+    check_state(state)
     return state
 
 

@@ -14,6 +14,7 @@ from msgspec.structs import replace
 from rendezvous_core.ports.errors import RendezvousConnectionError, RendezvousStateError
 from rendezvous_core.protocol.coordinator import Coordinator
 from rendezvous_core.protocol.decision import RankPolicy, close
+from rendezvous_core.protocol.invariants import check_step
 from rendezvous_core.protocol.operations import (
     List,
     Operation,
@@ -86,7 +87,7 @@ class Node(Participant):
                     return
             else:
                 state = self._restored()
-            yield from self._write(close(state), token)
+            yield from self._write(state, close(state), token)
 
     def live(self) -> Steps:
         """Beat, watch, and coordinate when it is this node's turn, until the node is `finished`."""
@@ -113,7 +114,8 @@ class Node(Participant):
             return
         if self._may_take_over():
             state = self._known()
-            yield from self._write(self._coordinator.claim(state, self._still, self.now), self._token)
+            claimed = self._coordinator.claim(state, self._still, self.now)
+            yield from self._write(state, claimed, self._token)
         watch = (yield from self._coordinate()) if self._leads() else None
         if self._stale or self.finished or self._news:
             return
@@ -140,7 +142,7 @@ class Node(Participant):
         last_call_over = now >= self._last_call_at + self._timing.last_call
         decided = self._coordinator.decide(state, self.member, listed, now, last_call_over)
         if decided != state or state.beat != self.member.beat:
-            yield from self._write(decided, token)
+            yield from self._write(state, decided, token)
         self._coordinator.note_pass()
         for node in self._coordinator.forgotten:
             yield Remove(node)
@@ -182,18 +184,21 @@ class Node(Participant):
     def _read(self) -> Steps:
         state, token = (yield Read()) or (None, None)
         if state is None or self._is_older(state):
-            yield from self._write(self._coordinator.claim(self._restored(), 0.0, self.now), token)
+            restored = self._restored()
+            yield from self._write(restored, self._coordinator.claim(restored, 0.0, self.now), token)
         else:
             self._see(state, token)
 
-    def _write(self, state: State, token: Token) -> Steps:
-        """Compare-and-set. Afterwards the node has seen what stands, or else it is stale."""
+    def _write(self, basis: State, state: State, token: Token) -> Steps:
+        """Compare-and-set what follows from ``basis``. Then the node has seen what stands, or is stale."""
         me = self.member
         serial = max(state.serial, self.state.serial if self.state else 0) + 1
         # A put that is due comes next, and must not call for another write.
         beat = me.beat + self._news if state.coordinator == me.node else state.beat
         self._stale = True
-        reply = yield Write(replace(state, serial=serial, beat=beat), token)
+        state = replace(state, serial=serial, beat=beat)
+        check_step(basis, state)
+        reply = yield Write(state, token)
         if reply is None:
             return
         standing, token, _ = reply
