@@ -124,7 +124,7 @@ def test_a_plugin_may_build_the_whole_handler(installed: Path) -> None:
         info = handler.next_rendezvous()
         info.store.set("key", "value")
         print(handler.get_backend(), info.world_size, handler.settings.keep_alive_interval.total_seconds())
-        (member,) = handler._driver.members().values()
+        (member,) = handler._driver.members(time.monotonic() + 10).values()
         print(member.metadata["rack"])
         handler.shutdown()
     """

@@ -76,7 +76,7 @@ class _Worker:
             future.set_result(result)
 
 
-_lock = threading.Lock()
+_lock = threading.RLock()  # a signal handler may come in between
 _idle: list[_Worker] = []
 _under_way: set[Future[Any]] = set()
 _exiting = False

@@ -11,6 +11,7 @@ import pytest
 from rendezvous_core import DynamicRendezvousHandler, RendezvousParameters, get_rendezvous_handler
 from rendezvous_core.cli.look import Lookout
 from rendezvous_core.cli.seat import take_seat
+from rendezvous_core.dynamic.driver import Ask
 from rendezvous_core.protocol.node import Joined
 from tests.core.processes import PATIENCE
 
@@ -34,7 +35,7 @@ def join(
     pool: ThreadPoolExecutor, handler: DynamicRendezvousHandler, params: RendezvousParameters
 ) -> "Future[Joined]":
     """Have a node ask, up to where next_rendezvous gives its address; return when others see it ask."""
-    joining = pool.submit(handler._join)
+    joining = pool.submit(handler._join, Ask(), time.monotonic() + PATIENCE)
     with closing(Lookout(params)) as lookout:
         deadline = time.monotonic() + PATIENCE
         while not ((look := lookout.look()) and look.those("waiting")):

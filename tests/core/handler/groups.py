@@ -182,4 +182,4 @@ def group(kind: str = "memory") -> Iterator[Group]:
 
 def kill(handler: DynamicRendezvousHandler) -> None:
     """Stop the node's thread without a word, as if its machine had lost power."""
-    handler._driver.stop()
+    handler._driver.stop(time.monotonic() + PATIENCE)

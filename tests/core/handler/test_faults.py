@@ -4,7 +4,6 @@ import gc
 import os
 import signal
 import threading
-import time
 import weakref
 from collections.abc import Iterator
 from typing import Any
@@ -129,17 +128,30 @@ def test_an_exception_in_the_caller_withdraws_the_node(nodes: Group) -> None:
     class Interruption(BaseException):
         pass
 
-    def interrupt(deadline: float) -> None:
+    def interrupt(*_: object) -> None:
         raise Interruption
 
-    first._driver.wait_for_outcome = interrupt  # type: ignore[method-assign]
-    with pytest.raises(Interruption):
-        first.next_rendezvous()
-    assert first._driver.wait_until_finished(time.monotonic() + PATIENCE)
+    former = signal.signal(signal.SIGUSR1, interrupt)
+    try:
+        backend = MemoryBackend(nodes.server, "run")
+        main = threading.main_thread().ident
+        assert main is not None
+
+        def interrupt_the_ask() -> None:
+            eventually(lambda: backend.members().records, "the node has asked")
+            signal.pthread_kill(main, signal.SIGUSR1)
+
+        watch = threading.Thread(target=interrupt_the_ask)
+        watch.start()
+        with pytest.raises(Interruption):
+            first.next_rendezvous()
+        watch.join()
+    finally:
+        signal.signal(signal.SIGUSR1, former)
+    eventually(lambda: first._driver.view.finished, "it has withdrawn")
     (waiting,) = nodes.ask(second)
-    eventually(lambda: second._driver.node.state is not None, "the second node is there")
+    eventually(lambda: second._driver.state is not None, "the second node is there")
     assert not waiting.done()
-    del first._driver.wait_for_outcome
     nodes.ask(first)
     waiting.result(PATIENCE)
 
@@ -178,7 +190,7 @@ def test_a_dropped_handler_leaves_and_its_thread_ends(nodes: Group) -> None:
     gc.collect()
     assert handler() is None
     eventually(lambda: first.num_nodes_waiting() > 0, "the other node is told")
-    eventually(lambda: driver._thread and not driver._thread.is_alive(), "the thread ends")
+    eventually(lambda: not driver.is_running, "the thread ends")
 
 
 def test_a_timeout_during_an_outage_does_not_hang(nodes: Group) -> None:

@@ -27,20 +27,6 @@ def test_all_who_finish_at_the_same_time_are_heard(nodes: Group) -> None:
         assert handlers[0].is_closed()
 
 
-def test_an_announcement_survives_a_newer_record_that_went_ahead(nodes: Group) -> None:
-    handler = nodes.node(2, 2, interval=SELDOM)
-    nodes.ask(handler)
-    backend = MemoryBackend(nodes.server, "run")
-    eventually(lambda: backend.get_state() and backend.members().records, "the node has asked")
-    driver = handler._driver
-    state, members = backend.get_state(), backend.members()
-    assert state is not None
-    older, newer = driver.node.put(), driver.node.put()
-    driver._put(newer.member, announce=False)
-    driver._put(older.member, announce=True)
-    assert backend.wait_for_change(state[1], PATIENCE, members.token)
-
-
 def test_a_participant_can_wait_until_somebody_knocks(nodes: Group) -> None:
     first, second, late = (nodes.node(2, 3, interval=SELDOM) for _ in range(3))
     nodes.join(first, second)

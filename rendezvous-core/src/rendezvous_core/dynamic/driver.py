@@ -1,41 +1,32 @@
-"""Drives one `Node` against a real backend: one thread, one lock, and the errors of the backend."""
+"""Drives one `Node` against a real backend: one thread that does everything, and the doors to it.
 
+User threads never touch the node and never do I/O. They put a wish into a queue, see to it that the
+thread lives, and wait for the answer; all that is safe in the middle of itself, so a signal handler
+may do it too, and may raise anywhere.
+"""
+
+import itertools
 import logging
 import os
-import signal
-import threading
 import time
-import traceback
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from typing import Any
+from _thread import LockType, allocate_lock
+from collections.abc import Callable, Generator
+from contextlib import suppress
+from queue import Empty, SimpleQueue
+from typing import Any, NamedTuple
 
-from msgspec.structs import replace
-
+from rendezvous_core.dynamic.performing import Performer
 from rendezvous_core.dynamic.reporting import Reporter
-from rendezvous_core.ports.backend import MembershipBackend
+from rendezvous_core.ports.calls import SLICE, begin, start
 from rendezvous_core.ports.errors import (
     RendezvousBackendLostError,
     RendezvousConnectionError,
     RendezvousError,
-    RendezvousStateError,
     RendezvousTimeoutError,
 )
 from rendezvous_core.ports.exiting import leave_at_exit
-from rendezvous_core.protocol.codec import decode_member, decode_state, encode_member, encode_state
 from rendezvous_core.protocol.node import Joined, Node
-from rendezvous_core.protocol.operations import (
-    List,
-    Operation,
-    Put,
-    Read,
-    Remove,
-    Rest,
-    Steps,
-    Token,
-    Wait,
-    Write,
-)
+from rendezvous_core.protocol.operations import List, Operation, Read, Rest, Steps, Token, Wait
 from rendezvous_core.protocol.records import Intent, Member, State
 
 _logger = logging.getLogger("rendezvous_core")
@@ -43,300 +34,460 @@ _logger = logging.getLogger("rendezvous_core")
 _EXIT_PATIENCE = 1.0
 """How many seconds the exit of the interpreter waits for nodes to leave."""
 
+_OVERDUE = 1.25
+"""After how many times its timeout a backend's wait is no longer waited for."""
 
-class Driver:
-    """The background thread of one node, and the doors through which user threads reach the node.
+_MOST_WAITS = 4
+"""How many waits of a backend's may be under way: one is, but for those that were overtaken."""
 
-    All state of the node is guarded by one lock that is never held during I/O. The thread lives as
-    long as the node has business in the run; it holds the driver but not the handler, so that a
-    handler which is dropped is noticed.
+Query = Generator[Operation, Any, Any]
+"""Operations that lead to a result."""
+
+
+class View(NamedTuple):
+    """What user threads may know of the node: replaced whole, by the thread alone."""
+
+    outcome: Joined | RendezvousError | None = None
+    joined: Joined | None = None
+    finished: bool = True
+    intent: Intent = "join"
+    nodes_waiting: int = 0
+
+    def is_over(self, joined: Joined | None) -> bool:
+        """Whether this node has ended its part in the round ``joined``."""
+        return self.finished or self.joined is not joined or self.intent != "join"
+
+
+class Wish:
+    """Something that a user thread wants of the thread, and the answer."""
+
+    answer: Any = None
+    is_answered = False
+    is_void = False
+    """Whether nobody wants it any more; it is passed over if it was not begun."""
+
+    def settle(self, answer: Any) -> None:
+        """Answer it; `Driver.wait` tells who waits."""
+        self.answer = answer
+        self.is_answered = True
+
+
+class Ask(Wish):
+    """Take part in the next round. Answer: `Joined`, an error, or ``None`` if the node has left instead."""
+
+
+class Quit(Wish):
+    """Withdraw from everything, or from what one ask led to. Answer: whether that was confirmed."""
+
+    def __init__(self, intent: Intent, ask: Ask | None = None) -> None:
+        self.intent, self.ask = intent, ask
+
+
+class Errand(Wish):
+    """Something to be done for the user apart from the node's life. Answer: the result, or an error.
+
+    One that ``insists`` is tried again until ``deadline`` while the backend cannot be reached.
     """
 
     def __init__(
-        self, node: Node, backend: MembershipBackend, reporter: Reporter, heartbeat_timeout: float
+        self, steps: Callable[[], Generator[Operation, Any, Any]], deadline: float, *, insists: bool = False
     ) -> None:
+        self.steps, self.deadline, self.insists = steps, deadline, insists
+        self.due = 0.0
+        self.pauses = (min(0.01 * 2**number, 1.0) for number in itertools.count())
+
+
+class Stop(Wish):
+    """Drop the node without telling anybody, and close the backend if it is not needed any more."""
+
+    def __init__(self, *, close_backend: bool) -> None:
+        self.close_backend = close_backend
+
+
+class _Waited(NamedTuple):
+    """How a wait of the backend's, on another thread, has ended."""
+
+    tokens: tuple[Token, Token]
+    result: bool | RendezvousError
+
+
+class Driver:
+    """The thread of one node, and the doors through which user threads reach it.
+
+    The thread lives while the node has business in the run or a wish is open; `_send` is the one place
+    that starts it. It holds the driver but not the handler, so that a handler which is dropped is noticed.
+    """
+
+    def __init__(self, node: Node, performer: Performer, reporter: Reporter) -> None:
         self.node = node
-        self._backend = backend
+        self.view = View()
+        self.state: State | None = None
+        self.trouble: RendezvousError | None = None
+        self._performer = performer
         self._reporter = reporter
-        self._heartbeat_timeout = heartbeat_timeout
-        self._changed = threading.Condition()
-        self._putting = threading.Lock()
-        self._newest: Member | None = None
-        self._thread: threading.Thread | None = None
-        self._stop = threading.Event()
-        self._abandoned = False
         self._pid = os.getpid()
-        self._decoded_members: dict[str, tuple[bytes, Member | None]] = {}
+        self._inbox: SimpleQueue[Wish | _Waited] = SimpleQueue()
+        self._alive = allocate_lock()
+        self._gates: list[LockType] = []
+        # Of the thread alone:
+        self._asked: Ask | None = None
+        self._latest: Ask | None = None
+        self._quits: list[Quit] = []
+        self._errands: list[Errand] = []
+        self._stops: list[Stop] = []
+        self._waits: list[tuple[Token, Token]] = []
+        self._changed = False
+        self._reached = 0.0
 
-    # Doors for user threads
+    # Doors for user threads, and for signal handlers in the middle of them
 
-    def ask(self) -> None:
-        """Start a new ask; the thread is started if the node was out of business."""
+    @property
+    def is_running(self) -> bool:
+        """Whether the thread lives."""
+        return self._alive.locked()
+
+    def check_process(self) -> None:
+        """Raise `RendezvousError` in a forked child."""
         if os.getpid() != self._pid:
             raise RendezvousError(
                 "This rendezvous handler belongs to the process that created it; a forked child must "
                 "create its own."
             )
-        self._abandoned = False
-        with self._changing():
-            resting = self.node.finished
-            self.node.ask()
-            if self.node.finished:
-                return  # closed, as this node knows already
-            if resting:
-                self._start()
-                return
-        self._announce()
 
-    def quit(self, intent: Intent) -> None:
-        """Withdraw the node; the thread sees it through."""
-        with self._changing():
-            if self.node.finished or os.getpid() != self._pid:
-                return
-            self.node.quit(intent)
-        self._announce()
+    def ask(self, ask: Ask, deadline: float) -> bool:
+        """Have the node ask; whether there is an answer before ``deadline``."""
+        self._send(ask)
+        return self.wait(lambda: ask.is_answered, deadline)
 
-    def wait_for_outcome(self, deadline: float) -> Joined | RendezvousError | None:
-        """Block until the present ask is answered, or withdrawn; ``None`` if it is not in time."""
-        self._wait(lambda: self.node.outcome is not None or self.node.finished, deadline)
-        with self._changed:
-            return self.node.outcome
+    def cancel(self, ask: Ask, deadline: float) -> bool:
+        """Withdraw ``ask`` unless it has won a place; whether it is answered before ``deadline``."""
+        self._send(Quit("cancel", ask))
+        return self.wait(lambda: ask.is_answered, deadline)
 
-    def wait_for_membership_change(self, timeout: float | None) -> bool:
-        """Block until the round that the node is in calls for another, or the node's part in it is over."""
-        node = self.node
-        with self._changed:
-            joined = node.joined
+    def quit(self, intent: Intent, deadline: float) -> bool:
+        """Withdraw the node; whether that is confirmed before ``deadline``. It goes on after that."""
+        self.check_process()
+        if not self.is_running:
+            return True  # there is no business to withdraw from
+        wish = Quit(intent)
+        self._send(wish)
+        return self.wait(lambda: wish.is_answered, deadline) and bool(wish.answer)
 
-            def is_over() -> bool:
-                return node.finished or node.joined is not joined or node.member.intent != "join"
-
-            self._changed.wait_for(lambda: is_over() or node.nodes_waiting > 0, timeout)
-            if node.joined is joined and isinstance(node.outcome, RendezvousError):
-                raise node.outcome
-            return node.nodes_waiting > 0 and not is_over()
-
-    def wait_until_finished(self, deadline: float) -> bool:
-        """Block until the node has no more business in the run."""
-        return self._wait(lambda: self.node.finished, deadline)
+    def withdraw(self, ask: Ask) -> None:
+        """Undo ``ask`` and what it led to, without waiting for that."""
+        ask.is_void = True
+        if self.is_running:
+            self._send(Quit("leave", ask))
 
     def close_run(self, deadline: float) -> None:
-        """Close the run from the calling thread, retrying until ``deadline``.
+        """Close the run.
 
         Raises:
             RendezvousConnectionError: the backend could not be reached in time.
             RendezvousTimeoutError: other nodes' writes won every time.
         """
-        pause = 0.01
-        while True:
-            try:
-                self._drive(self.node.close(), deadline)
-            except RendezvousConnectionError as error:
-                if isinstance(error, RendezvousBackendLostError) or time.monotonic() + pause > deadline:
-                    raise
-            else:
-                return
-            self._stop.wait(pause)
-            pause = min(2 * pause, 1.0)
+        self._run_errand(Errand(self.node.close, deadline, insists=True))
 
-    def read_state(self) -> State | None:
-        """Read the state from the calling thread, without taking part in the run."""
-        reply = self._perform(Read())
+    def read_state(self, deadline: float) -> State | None:
+        """Read the state, without taking part in the run."""
+        reply = self._run_errand(Errand(lambda: _once(Read()), deadline))
         return reply[0] if reply else None
 
-    def members(self) -> Mapping[str, Member]:
-        """List the members from the calling thread."""
-        listed: Mapping[str, Member] = self._perform(List())[0]
+    def members(self, deadline: float) -> dict[str, Member]:
+        """List the members."""
+        listed: dict[str, Member] = self._run_errand(Errand(lambda: _once(List()), deadline))[0]
         return listed
 
-    def stop(self) -> None:
-        """End the thread without telling anybody; used once the run is closed."""
-        # One whose node is finished ends by itself, when it has removed the node's record.
-        if not self.node.finished:
-            self._stop.set()
+    def stop(self, deadline: float, *, close_backend: bool = False) -> None:
+        """End the thread without telling anybody, waiting for that until ``deadline``."""
+        if self.is_running or close_backend:
+            wish = Stop(close_backend=close_backend)
+            self._send(wish)
+            self.wait(lambda: wish.is_answered, deadline)
 
     def abandon(self) -> None:
-        """Have the thread leave the run. Takes no lock: a garbage collector may call it anywhere."""
-        self._abandoned = True
+        """Have the node leave; to be called by a garbage collector, which may do it anywhere."""
+        self._inbox.put(Quit("leave"))
+
+    def wait(self, condition: Callable[[], bool], deadline: float) -> bool:
+        """Block until ``condition`` holds, which the thread alone makes true; ``False`` at ``deadline``."""
+        gate = allocate_lock()
+        gate.acquire()
+        self._gates.append(gate)
+        try:
+            while not condition():
+                left = deadline - time.monotonic()
+                if left <= 0:
+                    return False
+                gate.acquire(timeout=min(left, SLICE))
+                self.check_process()
+            return True
+        finally:
+            self._gates.remove(gate)
+
+    def _run_errand(self, errand: Errand) -> Any:
+        self._send(errand)
+        if not self.wait(lambda: errand.is_answered, errand.deadline):
+            errand.is_void = True
+            raise RendezvousConnectionError("The backend did not answer in time.") from self.trouble
+        if isinstance(errand.answer, RendezvousError):
+            raise errand.answer
+        return errand.answer
+
+    def _send(self, wish: Wish) -> None:
+        """Have the thread see to ``wish``. Whoever comes while the thread ends is seen by its last look."""
+        self.check_process()
+        self._inbox.put(wish)
+        if not self.is_running:
+            start(self._run)
 
     # The thread
 
-    def _start(self) -> None:
-        former = self._thread
-        self._stop.clear()
-        self._thread = threading.Thread(
-            target=self._run, args=(former,), name=f"rendezvous-{self.node.member.node[:8]}", daemon=True
-        )
-        _running.add(self)
-        self._thread.start()
-
-    def _run(self, former: threading.Thread | None) -> None:
-        if former is not None:
-            former.join()
-        try:
-            self._drive(self.node.live(), None)
-        except RendezvousError as error:
-            self._fail(error)
-        except BaseException as error:
-            _logger.exception("The rendezvous thread of node %s failed.", self.node.member.node)
-            failure = RendezvousError(f"The rendezvous thread failed: {type(error).__name__}: {error}")
-            failure.__cause__ = error
-            self._fail(failure)
-        finally:
-            _running.discard(self)
-
-    def _fail(self, error: RendezvousError) -> None:
-        with self._changing():
-            self.node.refuse(error)
-
-    def _drive(self, steps: Steps, deadline: float | None) -> None:
-        """Run ``steps`` to their end: the thread's life, or with a deadline a user thread's errand."""
-        background = deadline is None
-        value: Any = None
-        error: RendezvousConnectionError | None = None
-        while not (background and self._stop.is_set()):
-            with self._changing():
-                if self._abandoned and background and not self.node.finished:
-                    self._abandoned = False
-                    self.node.quit("leave")
-                try:
-                    operation = steps.throw(error) if error else steps.send(value)
-                except StopIteration:
-                    return
-            if deadline is None:
-                self._reporter.report(self.node)
-            elif time.monotonic() > deadline:
-                raise RendezvousTimeoutError(
-                    "Other nodes changed the rendezvous faster than it could be closed."
-                )
-            value, error = None, None
+    def _run(self) -> None:
+        # Of several threads that were started at the same time, one goes on.
+        while (self._errands or not self._inbox.empty()) and self._alive.acquire(blocking=False):
+            _running.add(self)
             try:
-                value = self._perform(operation)
-            except RendezvousConnectionError as failure:
-                lost = background and isinstance(failure, RendezvousBackendLostError)
-                error = self._refused(failure) if lost else failure
-            except RendezvousError as failure:
-                if not background:
-                    raise
-                error = self._refused(failure)
-
-    def _refused(self, failure: RendezvousError) -> RendezvousConnectionError:
-        """Answer a pending ask with ``failure``; a node that is in a round goes on trying."""
-        error = RendezvousConnectionError(str(failure))
-        error.__cause__ = failure
-        with self._changing():
-            if self.node.outcome is None:
-                self.node.refuse(failure)
-            elif self.node.member.intent != "join" and isinstance(failure, RendezvousBackendLostError):
-                self.node.trouble, self.node.finished = error, True
-        return error
-
-    def _announce(self) -> None:
-        """Put the record from a user thread, since the background thread may sit in a wait."""
-        with self._changing():
-            put = self.node.put()
-        try:
-            self._perform(put)
-        except RendezvousError:
-            with self._changing():
-                self.node.put_failed(put)
-
-    @contextmanager
-    def _changing(self) -> Iterator[None]:
-        """Hold the lock while the node may change; wakes the user threads if what they wait for did."""
-        with self._changed:
-            former = self._awaited()
-            self.node.now = time.monotonic()
-            try:
-                yield
+                self._work()
+            except RendezvousError as error:
+                self._fail(error)
+            except BaseException as error:
+                _logger.exception("The rendezvous thread of node %s failed.", self.node.member.node)
+                failure = RendezvousError(f"The rendezvous thread failed: {type(error).__name__}: {error}")
+                failure.__cause__ = error
+                self._fail(failure)
             finally:
-                if self._awaited() != former:
-                    self._changed.notify_all()
+                _running.discard(self)
+                self._alive.release()
+                self._wake()
 
-    def _awaited(self) -> tuple[object, ...]:
-        node = self.node
-        return node.outcome, node.joined, node.finished, node.member.intent, node.nodes_waiting
+    def _work(self) -> None:
+        steps: Steps | None = None
+        answer: Any = None
+        while True:
+            self._hear_all()
+            if self._run_due_errand():
+                continue
+            if self._stops and not self.node.finished:
+                self.node.finished, steps = True, None
+                self._settle()
+            if steps is None and self.node.finished:
+                if self._stops:
+                    self._end()
+                if not self._errands:
+                    return
+                self._await(Rest(self._next_errand() - time.monotonic()))
+                continue
+            if steps is None:
+                steps, answer = self.node.live(), None
+            operation = self._advance(steps, answer)
+            if operation is None:
+                steps = None
+            else:
+                answer = self._perform(operation)
 
-    def _wait(self, condition: Callable[[], bool], deadline: float) -> bool:
-        with self._changed:
-            return self._changed.wait_for(condition, max(0.0, deadline - time.monotonic()))
-
-    # Operations
+    def _advance(self, steps: Steps, answer: Any) -> Operation | None:
+        self.node.now = time.monotonic()
+        try:
+            return steps.throw(answer) if isinstance(answer, RendezvousError) else steps.send(answer)
+        except StopIteration:
+            return None
+        finally:
+            self._settle()
+            self._reporter.report(self.node)
 
     def _perform(self, operation: Operation) -> Any:
         try:
-            return self._apply(operation)
-        except RendezvousError:
-            raise
-        except Exception as error:
-            if _is_from_signal_handler(error):
-                raise
-            if isinstance(error, OSError):
-                raise RendezvousConnectionError(
-                    f"The backend '{self._backend.name}' failed: {type(error).__name__}: {error}"
-                ) from error
-            raise RendezvousStateError(
-                f"The backend '{self._backend.name}' raised {type(error).__name__}: {error}. "
-                "A backend may raise only rendezvous errors; please report this to its author."
-            ) from error
+            if isinstance(operation, Wait | Rest):
+                return self._await(operation)
+            return self._performer.perform(operation)
+        except RendezvousError as failure:
+            return self._refused(failure)
 
-    def _apply(self, operation: Operation) -> Any:
-        match operation:
-            case Read():
-                found = self._backend.get_state()
-                return found and (decode_state(found[0]), found[1])
-            case Write(state, token):
-                standing = self._backend.set_state(encode_state(state), token)
-                return standing and (decode_state(standing[0]), *standing[1:])
-            case Put(member, announce):
-                self._put(member, announce)
-            case Remove(node):
-                self._backend.remove_member(node)
-            case List():
-                return self._list()
-            case Wait(token, members, timeout):
-                return self._backend.wait_for_change(token, timeout, members)
-            case Rest(seconds):
-                self._stop.wait(seconds)
-        return None
+    def _refused(self, failure: RendezvousError) -> RendezvousConnectionError:
+        """Answer a pending ask with ``failure``, unless it may pass; a node in a round goes on trying."""
+        is_lost = isinstance(failure, RendezvousBackendLostError)
+        if isinstance(failure, RendezvousConnectionError) and not is_lost:
+            return failure
+        error = RendezvousConnectionError(str(failure))
+        error.__cause__ = failure
+        if self.node.outcome is None:
+            self.node.refuse(failure)
+        elif is_lost and self.node.member.intent != "join":
+            self.node.trouble, self.node.finished = error, True
+        return error
 
-    def _put(self, member: Member, announce: bool) -> None:
-        with self._putting:
-            if self._newest is not None and member.beat <= self._newest.beat:
-                if not announce:
-                    return
-                member = self._newest  # the other thread has put it meanwhile, but told nobody
-            began = time.monotonic()
-            data = encode_member(replace(member, at=time.time()))
-            self._backend.put_member(member.node, data, announce=announce)
-            self._newest = member
-            took = time.monotonic() - began
-            if took > self._heartbeat_timeout:
-                _logger.warning("A heartbeat of node %s took %.1f s.", member.node, took)
+    def _fail(self, error: RendezvousError) -> None:
+        self.node.refuse(error)
+        self._settle()
 
-    def _list(self) -> tuple[dict[str, Member], Token]:
-        records, token = self._backend.members()
-        decoded: dict[str, tuple[bytes, Member | None]] = {}
-        for node, data in records.items():
-            known = self._decoded_members.get(node)
-            decoded[node] = known if known and known[0] == data else (data, self._decode_member(node, data))
-        self._decoded_members = decoded
-        return {node: member for node, (_, member) in decoded.items() if member}, token
+    def _end(self) -> None:
+        if any(stop.close_backend for stop in self._stops):
+            self._performer.close()
+        for stop in self._stops:
+            self._answer(stop, True)
+        self._stops.clear()
+        self._settle()
 
-    def _decode_member(self, node: str, data: bytes) -> Member | None:
-        """A record that cannot be read is passed over: one node's damage must not stop the others."""
+    # Wishes
+
+    def _hear_all(self) -> None:
+        while True:
+            try:
+                self._hear(self._inbox.get_nowait())
+            except Empty:
+                return
+
+    def _hear(self, message: Wish | _Waited) -> None:
+        self.node.now = time.monotonic()
+        match message:
+            case _Waited(tokens, result):
+                self._waits.remove(tokens)
+                self._changed |= result is True
+            case Wish(is_void=True):
+                pass
+            case Ask():
+                if self._asked is not None:
+                    self._answer(message, RendezvousError("next_rendezvous is already under way."))
+                else:
+                    self._answer_quits(False)  # the others see a new ask instead
+                    self._asked = self._latest = message
+                    self.node.ask()
+            case Quit(intent=intent, ask=ask):
+                if self.node.finished or ask not in (None, self._latest):
+                    self._answer(message, True)
+                else:
+                    if intent != "cancel" and self._asked is not None:
+                        self._answer(self._asked, None)
+                        self._asked = None
+                    if intent != "cancel":
+                        self._quits.append(message)
+                        self._reached = self.node.now
+                    self.node.quit(intent)
+            case Errand():
+                self._errands.append(message)
+            case Stop():
+                self._stops.append(message)
+        self._settle()
+
+    def _run_due_errand(self) -> bool:
+        """Make one attempt at an errand that is due; whether there was one."""
+        now = time.monotonic()
+        errand = next((each for each in self._errands if each.due <= now), None)
+        if errand is None:
+            return False
+        self._errands.remove(errand)
+        if errand.is_void:
+            return True
         try:
-            member = decode_member(data)
-        except RendezvousStateError as error:
-            _logger.warning("Ignoring the record of node %s: %s", node, error)
-            return None
-        return member if member.node == node else None
+            self._answer(errand, self._complete(errand))
+        except RendezvousError as error:
+            errand.due = time.monotonic() + next(errand.pauses)
+            passes = isinstance(error, RendezvousConnectionError)
+            lost = isinstance(error, RendezvousBackendLostError)
+            if errand.insists and passes and not lost and errand.due < errand.deadline:
+                self._errands.append(errand)
+            else:
+                self._answer(errand, error)
+        self._settle()
+        return True
+
+    def _complete(self, errand: Errand) -> Any:
+        steps, answer = errand.steps(), None
+        while True:
+            self.node.now = time.monotonic()
+            try:
+                operation = steps.send(answer)
+            except StopIteration as end:
+                return end.value
+            if self.node.now > errand.deadline:
+                raise RendezvousTimeoutError(
+                    "Other nodes changed the rendezvous faster than it could be closed."
+                )
+            answer = self._performer.perform(operation)
+
+    def _next_errand(self) -> float:
+        return min((errand.due for errand in self._errands), default=float("inf"))
+
+    # Waiting
+
+    def _await(self, operation: Wait | Rest) -> Any:
+        """Do nothing until what is waited for happens, the time is over, or there is a wish to see to."""
+        tokens = None
+        timeout = operation.seconds if isinstance(operation, Rest) else operation.timeout * _OVERDUE
+        if isinstance(operation, Wait) and not self._changed:
+            tokens = self._watch(operation)
+        deadline = min(time.monotonic() + timeout, self._next_errand())
+        while isinstance(operation, Rest) or not self._changed:
+            try:
+                message = self._inbox.get(timeout=max(0.0, deadline - time.monotonic()))
+            except Empty:
+                return False
+            self._hear(message)
+            if isinstance(message, Wish):
+                return False
+            if message.tokens == tokens and isinstance(message.result, RendezvousError):
+                raise message.result
+            if message.tokens == tokens and not message.result:
+                return False
+        self._changed = False
+        return True
+
+    def _watch(self, wait: Wait) -> tuple[Token, Token]:
+        """Have the backend wait on another thread: this one must hear wishes meanwhile.
+
+        A wait that a wish has interrupted is still under way, and serves again.
+        """
+        tokens = wait.token, wait.members
+
+        def watch() -> None:
+            try:
+                result = self._performer.perform(wait)
+            except RendezvousError as error:
+                result = error
+            self._inbox.put(_Waited(tokens, result))
+
+        if tokens not in self._waits and len(self._waits) < _MOST_WAITS:
+            begin(watch)
+            self._waits.append(tokens)
+        return tokens
+
+    # Answers
+
+    def _answer(self, wish: Wish, answer: Any) -> None:
+        wish.settle(answer)
+        self._wake()
+
+    def _answer_quits(self, answer: bool) -> None:
+        for wish in self._quits:
+            self._answer(wish, answer)
+        self._quits.clear()
+
+    def _settle(self) -> None:
+        """Publish what the node has become, and answer what that answers."""
+        node, former = self.node, self.view
+        if node.trouble is None:
+            self._reached = node.now
+        elif node.member.intent != "join" and node.now - self._reached > node.member.dead_after:
+            node.finished = True  # nobody could be told, and all have found it silent by now
+        self.state, self.trouble = node.state, node.trouble
+        self.view = View(node.outcome, node.joined, node.finished, node.member.intent, node.nodes_waiting)
+        if self._asked is not None and (node.outcome is not None or node.finished):
+            self._answer(self._asked, node.outcome)
+            self._asked = None
+        if node.finished:
+            self._answer_quits(node.trouble is None)
+        if self.view != former:
+            self._wake()
+
+    def _wake(self) -> None:
+        for gate in self._gates.copy():
+            with suppress(RuntimeError):  # it is open already
+                gate.release()
 
 
-def _is_from_signal_handler(error: BaseException) -> bool:
-    """Whether a handler of the program raised ``error`` in the middle of a backend's call."""
-    handlers = {getattr(signal.getsignal(number), "__code__", None) for number in signal.valid_signals()}
-    return any(frame.f_code in handlers for frame, _ in traceback.walk_tb(error.__traceback__))
+def _once(operation: Operation) -> Query:
+    return (yield operation)
 
 
 _running: set[Driver] = set()
@@ -347,10 +498,19 @@ def _leave() -> None:
     """Nodes whose process ends leave their round, so that the others need not wait for a silence."""
     # A copy, made in one step: threads that end meanwhile leave the set.
     drivers = [driver for driver in list(_running) if driver._pid == os.getpid()]
-    for driver in drivers:
-        if driver.node.trouble is None:
-            driver.quit("leave")
     deadline = time.monotonic() + _EXIT_PATIENCE
     for driver in drivers:
-        if driver.wait_until_finished(deadline) and (thread := driver._thread):
-            thread.join(max(0.0, deadline - time.monotonic()))
+        if driver.trouble is None:
+            driver.quit("leave", 0.0)
+    for driver in drivers:
+        if driver.trouble is None:
+            driver.wait(lambda driver=driver: not driver.is_running, deadline)  # type: ignore[misc]
+
+
+def _wake_forked() -> None:
+    """Whoever waits for a thread of the parent's looks up, and finds itself in a child."""
+    for driver in list(_running):
+        driver._wake()
+
+
+os.register_at_fork(after_in_child=_wake_forked)

@@ -3,20 +3,22 @@
 import functools
 import os
 import socket
-import threading
 import time
 import uuid
 import weakref
 from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
+from typing import Literal
 
-from rendezvous_core.dynamic.driver import Driver
+from rendezvous_core.dynamic.driver import Ask, Driver
+from rendezvous_core.dynamic.performing import Performer
 from rendezvous_core.dynamic.reporting import Reporter, describe_asks
 from rendezvous_core.over_register.backend import RegisterBackend
 from rendezvous_core.over_store.prefix_store import view
 from rendezvous_core.plugins.loading import adapt_store, assign_ranks, load_plugins
 from rendezvous_core.ports.backend import MembershipBackend, RendezvousBackend
 from rendezvous_core.ports.errors import (
+    RendezvousClosedError,
     RendezvousConnectionError,
     RendezvousError,
     RendezvousTimeoutError,
@@ -93,7 +95,6 @@ class DynamicRendezvousHandler(RendezvousHandler):
         self._store = adapt_store(store)
         self._backend = backend if isinstance(backend, MembershipBackend) else RegisterBackend(backend)
         self._address = local_addr or _host_name()
-        self._calling = threading.Lock()
         self._was_closed: bool | None = None
 
         timing = Timing(
@@ -116,9 +117,8 @@ class DynamicRendezvousHandler(RendezvousHandler):
             lambda: uuid.uuid4().hex,
             _rank,
         )
-        self._driver = Driver(
-            node, self._backend, Reporter(settings.run_id), settings.timeout.heartbeat.total_seconds()
-        )
+        performer = Performer(self._backend, settings.timeout.heartbeat.total_seconds())
+        self._driver = Driver(node, performer, Reporter(settings.run_id))
         # At exit all drivers leave together; see the driver.
         weakref.finalize(self, self._driver.abandon).atexit = False
 
@@ -141,72 +141,54 @@ class DynamicRendezvousHandler(RendezvousHandler):
         return self._settings.run_id
 
     def next_rendezvous(self) -> RendezvousInfo:
-        """See base class. When it raises, the node has withdrawn and will not be ranked."""
-        if not self._calling.acquire(blocking=False):
-            raise RendezvousError("next_rendezvous is already under way in another thread.")
+        """See base class. When it raises, whatever that is, the node has withdrawn and will not be ranked."""
+        if self._was_closed is not None:
+            raise RendezvousClosedError(
+                f"This handler of the rendezvous '{self._settings.run_id}' was shut down."
+            )
+        ask = Ask()
         try:
-            return self._hand_out(self._join())
-        finally:
-            self._calling.release()
-
-    def _join(self) -> Joined:
-        timeout = self._settings.timeout
-        driver = self._driver
-        driver.ask()
-        try:
-            outcome = driver.wait_for_outcome(time.monotonic() + timeout.join.total_seconds())
-            if outcome is None and driver.node.finished:
-                raise RendezvousError("This node has left the rendezvous while it was waiting in it.")
-            if outcome is None:
-                late = self._timed_out()
-                # Giving up is a write like any other: the node may turn out to be ranked already.
-                driver.quit("cancel")
-                patience = timeout.heartbeat if driver.node.trouble else timeout.close
-                outcome = driver.wait_for_outcome(time.monotonic() + patience.total_seconds())
-                if outcome is None:
-                    driver.quit("leave")  # a place granted even later must not be kept either
-                    outcome = late
+            deadline = self._deadline("join")
+            return self._hand_out(self._join(ask, deadline), deadline)
         except BaseException:
-            driver.quit("leave")
+            self._driver.withdraw(ask)
             raise
+
+    def _join(self, ask: Ask, deadline: float) -> Joined:
+        driver = self._driver
+        outcome = ask.answer if driver.ask(ask, deadline) else self._late(ask, deadline + self._patience)
+        if outcome is None:
+            raise RendezvousError("This node has left the rendezvous while it was waiting in it.")
         if isinstance(outcome, RendezvousError):
             raise outcome
-        return outcome
+        joined: Joined = outcome
+        return joined
 
-    def _hand_out(self, joined: Joined) -> RendezvousInfo:
+    def _late(self, ask: Ask, deadline: float) -> Joined | RendezvousError:
+        """Give up on ``ask``, which is a write like any other: the node may turn out to be ranked already."""
+        late = self._timed_out(deadline)
+        self._driver.cancel(ask, deadline)
+        return ask.answer or late
+
+    def _hand_out(self, joined: Joined, deadline: float) -> RendezvousInfo:
         store = view(store_prefix(self._settings.run_id, joined), self._store)
         bootstrap = functools.partial(RendezvousStoreInfo.build, joined.rank, store, self._address)
-        # Rank 0 has to publish now, the others may look it up when they need it.
         if joined.rank != 0:
             return RendezvousInfo(store, joined.rank, joined.world_size, bootstrap)
-        try:
-            return RendezvousInfo(store, joined.rank, joined.world_size, self._persist(bootstrap))
-        except BaseException:
-            self._driver.quit("leave")
-            raise
+        # Rank 0 has to publish now, the others may look it up when they need it.
+        deadline = max(deadline, time.monotonic() + self._patience)
+        return RendezvousInfo(store, joined.rank, joined.world_size, _persist(bootstrap, deadline))
 
-    def _persist(self, publish: Callable[[], RendezvousStoreInfo]) -> RendezvousStoreInfo:
-        deadline = time.monotonic() + self._settings.timeout.close.total_seconds()
-        pause = 0.01
-        while True:
-            try:
-                return publish()
-            except RendezvousConnectionError:
-                if time.monotonic() + pause > deadline:
-                    raise
-            time.sleep(pause)
-            pause = min(2 * pause, 1.0)
-
-    def _timed_out(self) -> RendezvousError:
-        node = self._driver.node
+    def _timed_out(self, deadline: float) -> RendezvousError:
         head = (
             f"The rendezvous '{self._settings.run_id}' did not complete within "
             f"{self._settings.timeout.join.total_seconds():g} s on the backend '{self._backend.name}'"
         )
+        driver = self._driver
         try:
-            if node.trouble is not None:
-                raise node.trouble
-            asks = describe_asks(node.state, self._driver.members().values(), self._settings.min_nodes)
+            if driver.trouble is not None:
+                raise driver.trouble
+            asks = describe_asks(driver.state, driver.members(deadline).values(), self._settings.min_nodes)
         except RendezvousError as trouble:
             error = RendezvousConnectionError(f"{head}, which cannot be reached: {trouble}")
             error.__cause__ = trouble
@@ -215,8 +197,11 @@ class DynamicRendezvousHandler(RendezvousHandler):
 
     def is_closed(self) -> bool:
         """See base class. Asks the backend only while the node takes no part in the run."""
-        node = self._driver.node
-        state = self._driver.read_state() if node.finished else node.state
+        if self._was_closed:
+            return True
+        driver = self._driver
+        driver.check_process()
+        state = driver.read_state(self._deadline("close")) if driver.view.finished else driver.state
         return state is not None and state.phase == "closed"
 
     def set_closed(self) -> None:
@@ -225,16 +210,18 @@ class DynamicRendezvousHandler(RendezvousHandler):
         Raises:
             RendezvousConnectionError: the backend could not be reached within the close timeout.
         """
-        self._driver.close_run(time.monotonic() + self._settings.timeout.close.total_seconds())
+        self._driver.close_run(self._deadline("close"))
 
     def num_nodes_waiting(self) -> int:
         """See base class. Tells what the background thread was last told: no round trip."""
-        return self._driver.node.nodes_waiting
+        self._driver.check_process()
+        return self._driver.view.nodes_waiting
 
     @property
     def joined(self) -> Joined | None:
         """The round that the latest `next_rendezvous` returned from; ``None`` while it is under way."""
-        return self._driver.node.joined
+        self._driver.check_process()
+        return self._driver.view.joined
 
     def wait_for_membership_change(self, timeout: float | None = None) -> bool:
         """Block until `num_nodes_waiting` is above zero, at most ``timeout`` seconds; ``None``: forever.
@@ -245,35 +232,61 @@ class DynamicRendezvousHandler(RendezvousHandler):
         Raises:
             RendezvousError: nothing watches any more, as the background thread has failed.
         """
-        return self._driver.wait_for_membership_change(timeout)
+        driver = self._driver
+        driver.check_process()
+        joined = driver.view.joined
+        deadline = float("inf") if timeout is None else time.monotonic() + timeout
+        driver.wait(lambda: driver.view.is_over(joined) or driver.view.nodes_waiting > 0, deadline)
+        now = driver.view
+        if now.joined is joined and isinstance(now.outcome, RendezvousError):
+            raise now.outcome
+        return now.nodes_waiting > 0 and not now.is_over(joined)
 
     def leave(self, *, done: bool = False) -> bool:
         """Withdraw this node without closing the run; it may ask again later.
 
         With ``done`` the node's work in the round is finished, and the others are not called to a
         new round on its account; once all participants are done the run closes.
-        Returns ``False`` if the others could not be told within the close timeout: they will find
-        the node silent instead.
+        Returns ``False`` if the others could not be told within the close timeout: the node goes on
+        trying in the background, until they must have found it silent.
         """
-        self._driver.quit("done" if done else "leave")
-        finished = self._driver.wait_until_finished(
-            time.monotonic() + self._settings.timeout.close.total_seconds()
-        )
-        self._driver.stop()
-        return finished and self._driver.node.trouble is None
+        return self._driver.quit("done" if done else "leave", self._deadline("close"))
 
     def shutdown(self) -> bool:
         """See base class. Nodes of the present round may finish their work."""
+        self._driver.check_process()
         if self._was_closed is None:
+            deadline = self._deadline("close")
             try:
-                self.set_closed()
+                self._driver.close_run(deadline)
                 self._was_closed = True
             except RendezvousError:
                 self._was_closed = False
             finally:
-                self._driver.stop()
-                self._backend.close()
+                self._driver.stop(deadline, close_backend=True)
         return self._was_closed
+
+    def _deadline(self, name: Literal["join", "close"]) -> float:
+        timeout: timedelta = getattr(self._settings.timeout, name)
+        return time.monotonic() + timeout.total_seconds()
+
+    @property
+    def _patience(self) -> float:
+        """For how much longer than its limit a call may go on, to see its end through."""
+        timeout = self._settings.timeout
+        return min(timeout.heartbeat, timeout.close).total_seconds()
+
+
+def _persist(publish: Callable[[], RendezvousStoreInfo], deadline: float) -> RendezvousStoreInfo:
+    pause = 0.01
+    while True:
+        try:
+            return publish()
+        except RendezvousConnectionError:
+            if time.monotonic() + pause > deadline:
+                raise
+        time.sleep(pause)
+        pause = min(2 * pause, 1.0)
 
 
 def store_prefix(run_id: str, joined: Joined) -> str:

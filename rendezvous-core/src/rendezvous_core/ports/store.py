@@ -7,8 +7,9 @@ from collections.abc import Collection, Sequence
 from contextlib import suppress
 from datetime import timedelta
 from secrets import token_hex
-from typing import Literal
+from typing import Any, Literal
 
+from rendezvous_core.ports.calls import shielded_method
 from rendezvous_core.ports.errors import RendezvousError, RendezvousTimeoutError
 
 Timeout = timedelta | float
@@ -24,6 +25,13 @@ DEFAULT_TIMEOUT = timedelta(seconds=300)
 
 ABSENT = b"\0absent"
 """What no key holds; to compare a value with it is to look at it."""
+
+_OPERATIONS = {
+    *("set", "get", "add", "append", "compare_set", "check", "wait", "delete_key", "num_keys", "list_keys"),
+    *("multi_get", "multi_set", "peek_all", "write_all", "queue_push", "queue_pop", "queue_len", "barrier"),
+    "clone",
+}
+"""The methods that may speak with a server."""
 
 _ITEM = b"+"
 _ABANDONED = b"-"
@@ -44,10 +52,19 @@ class Store(ABC):
     every write acknowledged before. Raises `RendezvousTimeoutError`, naming the missing keys, when
     a blocking call runs out of time, and `RendezvousConnectionError` when the store is unreachable.
 
+    Signal handlers may call every method, also in the midst of another: whatever a subclass overrides is
+    done on another thread where the main thread asks for it (see `ports.calls`). In a child of fork a store
+    works, or raises `RendezvousError` at once.
+
     The methods that are not abstract are built on those that are. Their own keys are ordinary keys:
     a barrier uses ``<key>/num_members`` and ``<key>/last_member``, as torch's does; a queue uses
     ``<key>/queue/head``, ``<key>/queue/tail`` and ``<key>/queue/<number>``.
     """
+
+    def __init_subclass__(cls, **arguments: Any) -> None:
+        super().__init_subclass__(**arguments)
+        for name in _OPERATIONS & vars(cls).keys():
+            setattr(cls, name, shielded_method(vars(cls)[name]))
 
     def __init__(self, timeout: Timeout = DEFAULT_TIMEOUT) -> None:
         self.set_timeout(timeout)

@@ -121,6 +121,8 @@ class Node(Participant):
             return
         if watch is not None and self.now > began:
             yield Rest(self._coordinator.rest(self.now - began))
+            if self._news:
+                return  # the user wants something else meanwhile
         self._stale = yield Wait(self._token, watch, max(0.0, self._next_duty() - self.now))
 
     def _beat(self) -> Steps:

@@ -9,6 +9,7 @@ import weakref
 from collections.abc import Callable, Iterable
 from typing import TypeVar
 
+from rendezvous_core.ports.calls import shielded
 from rendezvous_core.ports.errors import RendezvousError
 from rendezvous_core.sqlite import events
 from rendezvous_core.sqlite.errors import explain, is_busy, locked
@@ -171,7 +172,7 @@ def _release(file: File, watch: Watch) -> None:
 
 
 _databases: weakref.WeakValueDictionary[str, Database] = weakref.WeakValueDictionary()
-_opening = threading.Lock()
+_opening = threading.RLock()  # a signal handler may come in between
 _forking: list[Database] = []
 
 
@@ -190,7 +191,7 @@ def open_database(path: str) -> Database:
         database = _databases.get(path)
         if database is None:
             database = _databases[path] = Database(path)
-    database.read(lambda connection: None)
+    shielded(lambda: database.read(lambda connection: None))
     return database
 
 

@@ -55,7 +55,7 @@ class HandlerSuite(Suite):
         """How a node falls silent, as if its process had been killed."""
 
         def crash(handler: RendezvousHandler) -> None:
-            cast("DynamicRendezvousHandler", handler)._driver.stop()
+            cast("DynamicRendezvousHandler", handler)._driver.stop(float("inf"))
 
         return crash
 
