@@ -50,7 +50,7 @@ class SecureServer:
         self.ca_cert = certificates.ca_cert
         self.ssl_cert, self.ssl_cert_key = certificates.issue("client.test")
         self._member = certificates.issue("member.test", "member")
-        certificate, key = certificates.issue("127.0.0.1")
+        certificate, key = self.certificate_of_server = certificates.issue("127.0.0.1")
         self.server = EtcdServer(
             folder / "data",
             [
@@ -222,6 +222,14 @@ def is_leader(member: EtcdServer) -> bool | None:
             return b"\netcd_server_is_leader 1" in answer.read()
     except OSError:
         return None
+
+
+def etcdctl(server: EtcdServer, *command: str) -> None:
+    """Run a command of the operator."""
+    program = Path(find_binary()).with_name("etcdctl")
+    subprocess.run(
+        [program, f"--endpoints={server.get_endpoint()}", *command], check=True, capture_output=True
+    )
 
 
 def pause(server: EtcdServer) -> None:

@@ -26,9 +26,8 @@ from rendezvous_core.testing.suites.checks import found, written
 from rendezvous_core.testing.suites.handler import assert_round
 from rendezvous_core.testing.suites.threads import is_blocked, start, together
 from rendezvous_etcd import Etcd3RendezvousBackend, EtcdServer, create_backend
-from rendezvous_etcd.server import find_binary
 from tests.etcd.process import NodeProcess
-from tests.etcd.servers import SecureServer, pause, resume
+from tests.etcd.servers import SecureServer, etcdctl, pause, resume
 from tests.etcd.waiting import PATIENCE, until
 from tests.support.slow import SlowProxy
 
@@ -177,14 +176,6 @@ def compact(run: Etcd3RendezvousBackend, server: EtcdServer) -> None:
     """Forget all former revisions."""
     revision = run.client.call("Range", rpc.RangeRequest(key=b"x")).header.revision
     etcdctl(server, "compact", "--physical", str(revision))
-
-
-def etcdctl(server: EtcdServer, *command: str) -> None:
-    """Run a command of the operator."""
-    program = Path(find_binary()).with_name("etcdctl")
-    subprocess.run(
-        [program, f"--endpoints={server.get_endpoint()}", *command], check=True, capture_output=True
-    )
 
 
 def test_compaction_while_waiting(server: EtcdServer, run_id: str) -> None:

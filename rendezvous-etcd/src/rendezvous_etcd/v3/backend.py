@@ -5,37 +5,20 @@ import secrets
 import threading
 import time
 import weakref
-from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from pyetcd import etcdrpc as rpc
 
-from rendezvous_core import Members, MembershipBackend, RendezvousConnectionError, RendezvousStateError, Token
+from rendezvous_core import Members, MembershipBackend, RendezvousConnectionError, Token
 from rendezvous_etcd.options import DEFAULT_MEMBER_TTL, DEFAULT_TTL, check_lifetime, run_path
-from rendezvous_etcd.v3.client import Etcd3Client, get, holds, prefix_end, put, unchanged
+from rendezvous_etcd.v3.client import Etcd3Client
 from rendezvous_etcd.v3.errors import LeaseNotFoundError
 from rendezvous_etcd.v3.lease import Lease
+from rendezvous_etcd.v3.operations import delete, get, prefix_end, put, unchanged
+from rendezvous_etcd.v3.register import NONCE, Register, Sight, StateToken
 from rendezvous_etcd.v3.watch import KeyRange, Watch, WatchEndedError, Watcher
 
-_NONCE = 8
-
-
-class Sight(NamedTuple):
-    """When something was read."""
-
-    revision: int
-    """The revision of the cluster."""
-    watch: Watch | None
-    """The watch that tells of all that happened since, if there was one."""
-
-
-@dataclass(frozen=True)
-class StateToken:
-    """Stands for one write of the state."""
-
-    nonce: bytes
-    """Revisions may be issued again by a server that lost its data; this never is."""
-    seen: Sight = field(compare=False)
+_PAUSE = 0.01
 
 
 class MembersToken(NamedTuple):
@@ -83,9 +66,11 @@ class Etcd3RendezvousBackend(MembershipBackend):
         self._client = client
         self._path = f"{run_path(key_prefix, run_id)}/".encode()
         # Named so that one range holds state and token, another one token and wake.
-        self._state, self._token, self._wake = (self._path + name for name in (b"state", b"token", b"wake"))
+        self._wake = self._path + b"wake"
         self._run_lease = Lease(client, _lease_id(self._path), ttl or DEFAULT_TTL)
         self._member_lease = Lease(client, secrets.randbits(62) + 1, member_ttl or DEFAULT_MEMBER_TTL)
+        self._register = Register(client, self._path, self._run_lease.id)
+        self._token = self._register.token
         self._watcher = Watcher(client)
         self._lock = threading.Lock()
         self._watch: Watch | None = None
@@ -126,49 +111,40 @@ class Etcd3RendezvousBackend(MembershipBackend):
             RendezvousConnectionError: the cluster cannot be reached.
             RendezvousStateError: it refuses this user.
         """
-        self._read()
+        self.get_state()
         self._keep()
-        self._watch_run(with_announcements=False).wait_until_begun(self._client.connection.read_timeout)
+        deadline = time.monotonic() + self._client.connection.read_timeout
+        while True:
+            try:
+                self._watch_run(with_announcements=False).wait_until_begun(deadline - time.monotonic())
+            except WatchEndedError:
+                if time.monotonic() > deadline:
+                    raise
+                self._client.rest(_PAUSE)
+            else:
+                return
 
     def get_state(self) -> tuple[bytes, Token] | None:
         """See base class."""
-        return self._read()
+        return self._register.read(self._live_watch)
 
     def set_state(self, state: bytes, token: Token | None = None) -> tuple[bytes, Token, bool] | None:
         """See base class. A write of which only the reply was lost is recognised as done."""
         if not isinstance(token, StateToken | None):
             found = self.get_state()
             return found and (*found, False)
-        nonce, lease, watch = secrets.token_bytes(_NONCE), self._run_lease.id, self._live_watch
-        compare = (
-            [unchanged(self._state, 0), unchanged(self._token, 0)]
-            if token is None
-            else [holds(self._token, token.nonce)]
-        )
-        answer = self._transact(
-            rpc.TxnRequest(
-                compare=compare,
-                success=[put(self._state, state, lease), put(self._token, nonce, lease)],
-                failure=[get(self._state, self._token + b"\0")],
-            )
-        )
-        if answer.succeeded:
-            return state, StateToken(nonce, Sight(answer.header.revision, watch)), True
-        standing = self._register(
-            answer.responses[0].response_range.kvs, Sight(answer.header.revision, watch)
-        )
-        return standing and (*standing, standing[1].nonce == nonce)
+        return self._register.write(state, token, self._live_watch, self._transact)
 
     def put_member(self, node: str, record: bytes, *, announce: bool) -> None:
         """See base class. A put that arrives late, after a newer one, has no effect."""
         self._keep()
         key = self._member(node)
-        value = secrets.token_bytes(_NONCE) + record
+        value = secrets.token_bytes(NONCE) + record
         writes = [put(key, value, self._member_lease.id)]
         if announce:
-            writes.append(put(self._wake, value[:_NONCE], self._run_lease.id))
+            writes.append(put(self._wake, value[:NONCE], self._run_lease.id))
         while True:
-            answer = self._transact(
+            answer, _ = self._transact(
                 rpc.TxnRequest(
                     compare=[unchanged(key, self._put_at.get(node, 0))], success=writes, failure=[get(key)]
                 )
@@ -182,8 +158,15 @@ class Etcd3RendezvousBackend(MembershipBackend):
                 return  # it was the reply to the first attempt that got lost
 
     def remove_member(self, node: str) -> None:
-        """See base class."""
-        self._client.call("DeleteRange", rpc.DeleteRangeRequest(key=self._member(node)))
+        """See base class. A removal that arrives late, after a newer put, has no effect."""
+        key = self._member(node)
+        while True:
+            standing = self._client.call("Range", rpc.RangeRequest(key=key)).kvs
+            if not standing:
+                return
+            condition = unchanged(key, standing[0].mod_revision)
+            if self._client.transact(rpc.TxnRequest(compare=[condition], success=[delete(key)]))[0].succeeded:
+                return
 
     def members(self) -> Members:
         """See base class."""
@@ -192,7 +175,7 @@ class Etcd3RendezvousBackend(MembershipBackend):
             "Txn", rpc.TxnRequest(success=[get(start, prefix_end(start)), get(self._wake)])
         )
         listed, bell = (each.response_range.kvs for each in answer.responses)
-        records = {each.key[len(start) :].decode(): each.value[_NONCE:] for each in listed}
+        records = {each.key[len(start) :].decode(): each.value[NONCE:] for each in listed}
         nonce = bell[0].value if bell else None
         return Members(records, MembersToken(nonce, Sight(answer.header.revision, watch)))
 
@@ -216,23 +199,6 @@ class Etcd3RendezvousBackend(MembershipBackend):
     def close(self) -> None:
         """See base class. Ends every wait that is under way."""
         self._client.close()
-
-    def _read(self) -> tuple[bytes, StateToken] | None:
-        watch = self._live_watch
-        answer = self._client.call("Range", rpc.RangeRequest(key=self._state, range_end=self._token + b"\0"))
-        return self._register(answer.kvs, Sight(answer.header.revision, watch))
-
-    def _register(self, found: Any, seen: Sight) -> tuple[bytes, StateToken] | None:
-        values = {each.key: each.value for each in found}
-        if not values:
-            return None
-        try:
-            return values[self._state], StateToken(values[self._token], seen)
-        except KeyError as error:
-            raise RendezvousStateError(
-                f"etcd holds only a part of the state: the key {error} is missing. Delete all keys below "
-                f"{self._path.decode()}, or choose another run id."
-            ) from None
 
     def _watch_run(self, with_announcements: bool) -> Watch:
         """The watch of the state, and where asked also of announcements, which come far more often."""
@@ -273,10 +239,10 @@ class Etcd3RendezvousBackend(MembershipBackend):
             return None
         return dict.fromkeys(expected, answer.header.revision)
 
-    def _transact(self, request: rpc.TxnRequest) -> Any:
+    def _transact(self, request: rpc.TxnRequest) -> tuple[Any, bool]:
         for _ in range(3):
             try:
-                return self._client.call("Txn", request)
+                return self._client.transact(request)
             except LeaseNotFoundError:
                 self._member_lease.grant()
                 self._run_lease.grant()

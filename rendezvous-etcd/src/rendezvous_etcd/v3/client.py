@@ -1,70 +1,21 @@
-"""A client of one etcd cluster, over the gRPC stubs of etcd-sdk-python.
-
-Of that distribution only the generated stubs are used. Its own client would not do: it bans an
-endpoint for five minutes after one failure, even the only one, asks for a token once and never
-again, knows one timeout for everything and none for watches, and hides the revision of what it read.
-"""
+"""A client of one etcd cluster: calls that are made again where that is of use."""
 
 import os
 import threading
 import time
-from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import grpc
 from pyetcd import etcdrpc as rpc
 
 from rendezvous_core import RendezvousConnectionError, RendezvousError
-from rendezvous_core.ports.endpoint import Endpoint, parse_endpoints
+from rendezvous_core.ports.endpoint import parse_endpoints
 from rendezvous_etcd.options import DEFAULT_PORT, DEFAULT_READ_TIMEOUT, Connection
-from rendezvous_etcd.v3.errors import explain, may_succeed_elsewhere, wants_token
+from rendezvous_etcd.v3.channel import Channel, credentials, metadata
+from rendezvous_etcd.v3.errors import explain, may_succeed_elsewhere, wants_token, was_unsent
 
-_CHANNEL_OPTIONS = [
-    # How a silent server is noticed while nothing is asked of it; etcd allows a ping in 5 s.
-    ("grpc.keepalive_time_ms", 10_000),
-    ("grpc.keepalive_timeout_ms", 5_000),
-    ("grpc.http2.max_pings_without_data", 0),
-    # Messages are small: to measure how many bytes fit on the way would double the packets.
-    ("grpc.http2.bdp_probe", 0),
-    # The server decides what is too large.
-    ("grpc.max_receive_message_length", -1),
-    ("grpc.max_send_message_length", -1),
-    # Clients, and forked children above all, must not share the sockets of other clients.
-    ("grpc.use_local_subchannel_pool", 1),
-]
 _LEAST_ATTEMPT = 0.25
 _FIRST_PAUSE, _LAST_PAUSE = 0.01, 0.5
-
-
-class Channel:
-    """A connection to one member, and the calls that can be made over it."""
-
-    def __init__(self, endpoint: Endpoint, credentials: grpc.ChannelCredentials | None) -> None:
-        target = str(endpoint)
-        self.endpoint = endpoint
-        self._channel = (
-            grpc.secure_channel(target, credentials, _CHANNEL_OPTIONS)
-            if credentials
-            else grpc.insecure_channel(target, _CHANNEL_OPTIONS)
-        )
-        kv, lease, auth = (stub(self._channel) for stub in (rpc.KVStub, rpc.LeaseStub, rpc.AuthStub))
-        self.calls = {
-            "Range": kv.Range,
-            "Txn": kv.Txn,
-            "DeleteRange": kv.DeleteRange,
-            "Authenticate": auth.Authenticate,
-            "LeaseGrant": lease.LeaseGrant,
-            "LeaseRevoke": lease.LeaseRevoke,
-            "LeaseKeepAlive": lambda request, **options: next(
-                lease.LeaseKeepAlive(iter([request]), **options), rpc.LeaseKeepAliveResponse()
-            ),
-        }
-        self.watch = rpc.WatchStub(self._channel).Watch
-
-    def close(self) -> None:
-        """Cancel all calls."""
-        self._channel.close()
 
 
 class Etcd3Client:
@@ -117,7 +68,7 @@ class Etcd3Client:
 
     def _set_up(self, connection: Connection) -> None:
         self._connection = connection
-        self._credentials = _credentials(connection)
+        self._credentials = credentials(connection)
         # Reentrant, as a garbage collector may close the client in the midst of anything.
         self._lock = threading.RLock()
         self._turn = 0
@@ -132,17 +83,25 @@ class Etcd3Client:
         return self._connection
 
     def call(self, name: str, request: Any) -> Any:
-        """Make the call ``name`` and return its answer.
-
-        Where an attempt got no answer another one is made: the request may be carried out twice.
+        """Make the call ``name``, which may be carried out twice, and return its answer.
 
         Raises:
             RendezvousConnectionError: no member answered in time, or the request was refused.
-            RendezvousStateError: the request is too large.
+            RendezvousStateError: the user may not do this, or the request is too large.
         """
+        return self._repeat(name, request, writes=False)[0]
+
+    def transact(self, request: rpc.TxnRequest) -> tuple[Any, bool]:
+        """Make a transaction that writes; return its answer, and whether an earlier attempt got none.
+
+        Raises as `call`; ``UncertainError`` where the transaction may have been carried out.
+        """
+        return self._repeat("Txn", request, writes=True)
+
+    def _repeat(self, name: str, request: Any, writes: bool) -> tuple[Any, bool]:
         deadline = time.monotonic() + self._connection.read_timeout
         attempt = max(_LEAST_ATTEMPT, self._connection.read_timeout / (len(self._connection.endpoints) + 1))
-        failures, renewed = 0, False
+        failures, renewed, doubtful = 0, False, False
         while True:
             channel = self.channel()
             token, left = self._token, deadline - time.monotonic()
@@ -150,7 +109,7 @@ class Etcd3Client:
                 timeout = max(0.001, min(attempt, left))
                 if token is None:
                     token = self._authenticate(channel, timeout)
-                return channel.calls[name](request, timeout=timeout, metadata=metadata(token))
+                return channel.calls[name](request, timeout=timeout, metadata=metadata(token)), doubtful
             except grpc.RpcError as error:
                 if wants_token(error) and self._connection.user is not None and not renewed:
                     renewed = self._token == token
@@ -159,13 +118,14 @@ class Etcd3Client:
                 if self._closed.is_set():
                     raise self._closed_error() from error
                 if not may_succeed_elsewhere(error):
-                    raise explain(error, self._connection) from error
+                    raise explain(error, self._connection, doubtful) from error
+                doubtful |= writes and not was_unsent(error)
                 self.leave(channel)
                 failures += 1
                 rounds, rest = divmod(failures, len(self._connection.endpoints))
                 pause = min(_FIRST_PAUSE * 2.0 ** min(rounds, 10), _LAST_PAUSE) if rest == 0 else 0.0
                 if time.monotonic() + pause >= deadline:
-                    raise explain(error, self._connection) from error
+                    raise explain(error, self._connection, doubtful) from error
                 self.rest(pause)
             except ValueError:
                 # gRPC's way to say that another thread has closed the channel.
@@ -241,43 +201,3 @@ class Etcd3Client:
 
     def _closed_error(self) -> RendezvousConnectionError:
         return RendezvousConnectionError(f"This client of etcd at {self._connection} was closed.")
-
-
-def metadata(token: str) -> Sequence[tuple[str, str]]:
-    """What to send along with a call."""
-    return (("token", token),) if token else ()
-
-
-def prefix_end(prefix: bytes) -> bytes:
-    """The end of the range of all keys that start with ``prefix``."""
-    return prefix[:-1] + bytes([prefix[-1] + 1])
-
-
-def put(key: bytes, value: bytes, lease: int = 0) -> rpc.RequestOp:
-    """The operation of a transaction that writes a key."""
-    return rpc.RequestOp(request_put=rpc.PutRequest(key=key, value=value, lease=lease))
-
-
-def get(key: bytes, end: bytes = b"") -> rpc.RequestOp:
-    """The operation of a transaction that reads a key, or a range of keys."""
-    return rpc.RequestOp(request_range=rpc.RangeRequest(key=key, range_end=end))
-
-
-def unchanged(key: bytes, revision: int) -> rpc.Compare:
-    """The condition that a key was last modified in ``revision``; 0 stands for a missing key."""
-    return rpc.Compare(key=key, target=rpc.Compare.MOD, result=rpc.Compare.EQUAL, mod_revision=revision)
-
-
-def holds(key: bytes, value: bytes) -> rpc.Compare:
-    """The condition that a key has a value."""
-    return rpc.Compare(key=key, target=rpc.Compare.VALUE, result=rpc.Compare.EQUAL, value=value)
-
-
-def _credentials(connection: Connection) -> grpc.ChannelCredentials | None:
-    if not connection.secure:
-        return None
-    ca_cert, ssl_cert, key = (
-        Path(path).read_bytes() if path else None
-        for path in (connection.ca_cert, connection.ssl_cert, connection.ssl_cert_key or connection.ssl_cert)
-    )
-    return grpc.ssl_channel_credentials(ca_cert, key, ssl_cert)

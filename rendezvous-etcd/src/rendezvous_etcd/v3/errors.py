@@ -7,6 +7,10 @@ from rendezvous_etcd.hints import hint
 from rendezvous_etcd.options import Connection
 
 
+class UncertainError(RendezvousConnectionError):
+    """The answer to a write is missing: it may have been carried out."""
+
+
 class LeaseNotFoundError(RendezvousConnectionError):
     """The lease of a write has expired; nothing was written."""
 
@@ -22,6 +26,7 @@ _RETRIED = {
     grpc.StatusCode.INTERNAL,  # the stream was reset
     grpc.StatusCode.UNKNOWN,
 }
+_UNSENT = ("failed to connect to all addresses", "name resolution failed", "DNS resolution failed")
 _TOKEN_TROUBLE = ("invalid auth token", "user name is empty", "revision of auth store is old")
 
 
@@ -30,13 +35,18 @@ def may_succeed_elsewhere(error: grpc.RpcError) -> bool:
     return error.code() in _RETRIED or "too many requests" in _details(error)
 
 
+def was_unsent(error: grpc.RpcError) -> bool:
+    """Whether the request has certainly not reached a server."""
+    return error.code() is grpc.StatusCode.UNAVAILABLE and any(text in _details(error) for text in _UNSENT)
+
+
 def wants_token(error: grpc.RpcError) -> bool:
     """Whether the server wants a new token of the user."""
     return any(text in _details(error) for text in _TOKEN_TROUBLE)
 
 
-def explain(error: grpc.RpcError, connection: Connection) -> RendezvousError:
-    """Turn ``error`` into the rendezvous error to raise from it."""
+def explain(error: grpc.RpcError, connection: Connection, doubtful: bool = False) -> RendezvousError:
+    """Turn ``error`` into the rendezvous error to raise from it; ``doubtful`` if it may hide a success."""
     code, details = error.code(), _details(error)
     if "requested lease not found" in details:
         return LeaseNotFoundError(details)
@@ -70,6 +80,8 @@ def explain(error: grpc.RpcError, connection: Connection) -> RendezvousError:
         text = f"cannot be reached within {connection.read_timeout:g} s{remedy}"
     else:
         text = "has refused a request"
+    if doubtful:
+        kind, text = UncertainError, f"{text}: whether a write was carried out, or will be, is unknown"
     return kind(f"etcd at {connection} {text} ({code.name}: {details}).")
 
 

@@ -4,9 +4,8 @@ import itertools
 import random
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence, Set
-from dataclasses import dataclass
-from secrets import randbits, token_bytes, token_hex
-from typing import Any, TypeVar
+from secrets import randbits
+from typing import TypeVar
 
 from pyetcd import etcdrpc as rpc
 
@@ -21,25 +20,20 @@ from rendezvous_core.ports.store import (
     keys_timeout,
 )
 from rendezvous_etcd.v3.backend import Etcd3RendezvousBackend
-from rendezvous_etcd.v3.client import Etcd3Client, get, prefix_end, put, unchanged
-from rendezvous_etcd.v3.errors import LeaseNotFoundError
+from rendezvous_etcd.v3.client import Etcd3Client
 from rendezvous_etcd.v3.lease import Lease
+from rendezvous_etcd.v3.operations import delete, get, prefix_end, put, unchanged
+from rendezvous_etcd.v3.receipts import Receipts
 from rendezvous_etcd.v3.watch import KeyRange, WatchEndedError, Watcher
 
 T = TypeVar("T")
 
 _RECEIPT_TTL = 600
 _PAUSE = 0.01
+_SLICE = 30.0
+"""Seconds after which a wait looks again: etcd's proxy does not tell that the cluster lost its data."""
 _BATCH = 100
 """How many keys one transaction touches at most; etcd's default limit is 128 operations."""
-
-
-@dataclass
-class _Receipt:
-    """A key that only one thread writes at a time, along with whatever it writes."""
-
-    key: bytes
-    revision: int = 0
 
 
 class Etcd3Store(Store):
@@ -72,16 +66,15 @@ class Etcd3Store(Store):
     def _set_up(self, client: Etcd3Client, path: bytes, watcher: Watcher, lease: Lease | None) -> None:
         self._client = client
         self._start = path + b"kv/"
-        self._receipt_start = path + b"receipts/"
         self._watcher = watcher
         self._lease = lease.id if lease else 0
-        self._receipt_lease = lease or Lease(client, randbits(62) + 1, _RECEIPT_TTL)
-        self._receipts: list[_Receipt] = []
+        receipt_lease = lease or Lease(client, randbits(62) + 1, _RECEIPT_TTL)
+        self._receipts = Receipts(client, path + b"receipts/", receipt_lease)
         self._backend: Etcd3RendezvousBackend | None = None
 
     def set(self, key: str, value: Value) -> None:
         """See base class."""
-        self._write([self._put(key, encode(value))])
+        self._receipts.write([self._put(key, encode(value))])
 
     def multi_set(self, keys: Sequence[str], values: Sequence[Value]) -> None:
         """See base class."""
@@ -89,7 +82,7 @@ class Etcd3Store(Store):
         # One transaction must not write a key twice; the last value is the one to stand.
         latest = dict(zip(keys, values, strict=True))
         for batch in _batches([self._put(key, encode(value)) for key, value in latest.items()]):
-            self._write(batch)
+            self._receipts.write(batch)
 
     def get(self, key: str) -> bytes:
         """See base class."""
@@ -156,8 +149,7 @@ class Etcd3Store(Store):
         def change(present: bytes | None) -> rpc.RequestOp | None:
             nonlocal existed
             existed = present is not None
-            deletion = rpc.DeleteRangeRequest(key=self._key(key))
-            return rpc.RequestOp(request_delete_range=deletion) if existed else None
+            return delete(self._key(key)) if existed else None
 
         self._update(key, change)
         return existed
@@ -206,7 +198,8 @@ class Etcd3Store(Store):
             try:
                 if watch.wait_until_begun(left):
                     missing = self._missing(missing)
-                    watch.wait_for_puts({self._key(key) for key in missing}, deadline - time.monotonic())
+                    left = min(deadline - time.monotonic(), _SLICE)
+                    watch.wait_for_puts({self._key(key) for key in missing}, left)
             except WatchEndedError:
                 self._client.rest(_PAUSE)
                 missing = self._missing(missing)  # tells what is wrong, or asks for a new token
@@ -224,7 +217,7 @@ class Etcd3Store(Store):
         for attempt in itertools.count():
             write = change(present)
             if write is not None:
-                answers = self._write([write], [unchanged(name, revision)], [get(name)])
+                answers = self._receipts.write([write], [unchanged(name, revision)], [get(name)])
                 if answers is None:
                     return
                 found = answers[0].response_range.kvs
@@ -237,44 +230,6 @@ class Etcd3Store(Store):
             )
             if attempt > 1:  # writers that meet again and again
                 self._client.rest(random.uniform(0, min(0.0005 * 2**attempt, 0.05)))
-
-    def _write(
-        self,
-        writes: Sequence[rpc.RequestOp],
-        compare: Sequence[rpc.Compare] = (),
-        reads: Sequence[rpc.RequestOp] = (),
-    ) -> Sequence[Any] | None:
-        """Write exactly once if ``compare`` holds; otherwise return the answers to ``reads``."""
-        receipt = (
-            self._receipts.pop() if self._receipts else _Receipt(self._receipt_start + token_hex(8).encode())
-        )
-        nonce = token_bytes(8)
-        while True:
-            answer = self._transact(
-                rpc.TxnRequest(
-                    compare=[unchanged(receipt.key, receipt.revision), *compare],
-                    success=[*writes, put(receipt.key, nonce, self._receipt_lease.id)],
-                    failure=[get(receipt.key), *reads],
-                )
-            )
-            if answer.succeeded:
-                receipt.revision = answer.header.revision
-                break
-            mine = answer.responses[0].response_range.kvs
-            revision = mine[0].mod_revision if mine else 0
-            refused, receipt.revision = revision == receipt.revision, revision
-            if refused or (mine and mine[0].value == nonce):
-                break
-        # After an exception it is not known what the receipt holds, and it is not used again.
-        self._receipts.append(receipt)
-        return None if answer.succeeded or not refused else answer.responses[1:]
-
-    def _transact(self, request: rpc.TxnRequest) -> Any:
-        try:
-            return self._client.call("Txn", request)
-        except LeaseNotFoundError:
-            self._receipt_lease.grant()
-            return self._client.call("Txn", request)
 
 
 def _batches(items: Sequence[T]) -> Iterator[Sequence[T]]:

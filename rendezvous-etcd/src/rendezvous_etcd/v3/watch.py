@@ -7,7 +7,6 @@ every 100 ms.
 
 import queue
 import threading
-from collections import deque
 from collections.abc import Callable, Set
 from typing import Any, NamedTuple
 
@@ -15,7 +14,8 @@ import grpc
 from pyetcd import etcdrpc as rpc
 
 from rendezvous_core import RendezvousConnectionError
-from rendezvous_etcd.v3.client import Channel, Etcd3Client, metadata
+from rendezvous_etcd.v3.channel import Channel, metadata
+from rendezvous_etcd.v3.client import Etcd3Client
 
 
 class KeyRange(NamedTuple):
@@ -139,8 +139,8 @@ class _Stream:
         self._client, self._channel, self._token = client, channel, token
         self._lock = threading.Lock()
         self._requests: queue.SimpleQueue[Any] = queue.SimpleQueue()
-        # The server answers requests for watches in their order, with ids that it chooses.
-        self._pending: deque[Watch] = deque()
+        # Servers number watches in the order of the requests. The answers of etcd's proxy come in any order.
+        self._asked = 0
         self._watches: dict[int, Watch] = {}
         self._open: set[Watch] = set()
         self._failure: str | None = None
@@ -165,7 +165,8 @@ class _Stream:
                 return
             self._open.add(watch)
             for each in watch.ranges:
-                self._pending.append(watch)
+                self._watches[self._asked] = watch
+                self._asked += 1
                 request = rpc.WatchCreateRequest(key=each.key, range_end=each.end)
                 self._requests.put(rpc.WatchRequest(create_request=request))
 
@@ -173,17 +174,15 @@ class _Stream:
         with self._lock:
             self._open.discard(watch)
             for watch_id in [each for each, owner in self._watches.items() if owner is watch]:
-                self._cancel(watch_id)
+                del self._watches[watch_id]
+                request = rpc.WatchCancelRequest(watch_id=watch_id)
+                self._requests.put(rpc.WatchRequest(cancel_request=request))
 
     def stop(self) -> None:
         with self._lock:
             if self._failure is None:
                 self._unwanted = True
                 self._responses.cancel()
-
-    def _cancel(self, watch_id: int) -> None:
-        self._watches.pop(watch_id, None)
-        self._requests.put(rpc.WatchRequest(cancel_request=rpc.WatchCancelRequest(watch_id=watch_id)))
 
     def _read(self) -> None:
         reason = "the server has ended the stream"
@@ -192,6 +191,9 @@ class _Stream:
                 self._handle(response)
         except grpc.RpcError as error:
             reason = f"{error.code().name}: {error.details()}"
+        except _RefusedError as error:
+            reason, self._unwanted = str(error), True
+            self._responses.cancel()
         finally:
             with self._lock:
                 self._failure = reason
@@ -203,21 +205,22 @@ class _Stream:
                 watch.end(reason)
 
     def _handle(self, response: Any) -> None:
+        if response.created and response.canceled:
+            # It has no number, and those of later watches are not known any more.
+            raise _RefusedError(response.cancel_reason or "the server has refused it")
         with self._lock:
-            if response.created:
-                watch = self._pending.popleft()
-                if response.canceled:
-                    watch.end(response.cancel_reason or "the server has refused it")
-                elif watch in self._open:
-                    self._watches[response.watch_id] = watch
-                    watch.begin()
-                else:
-                    self._cancel(response.watch_id)
-                return
             owner = self._watches.get(response.watch_id)
             if response.canceled:
                 self._watches.pop(response.watch_id, None)
-        if owner is not None and response.canceled:
+        if owner is None:
+            return
+        if response.canceled:
             owner.end(response.cancel_reason or f"revision {response.compact_revision} was compacted")
-        elif owner is not None:
+        elif response.created:
+            owner.begin()
+        else:
             owner.deliver(response.events)
+
+
+class _RefusedError(Exception):
+    """A watch was not taken on."""
