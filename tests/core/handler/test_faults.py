@@ -103,8 +103,11 @@ def test_a_state_that_cannot_be_read_is_named(nodes: Group, data: bytes, message
         nodes.node().next_rendezvous()
 
 
-def test_the_damaged_record_of_one_node_does_not_stop_the_others(nodes: Group) -> None:
-    MemoryBackend(nodes.server, "run").put_member("damaged", b"not a record", announce=True)
+@pytest.mark.parametrize(
+    "data", [b"not a record", b'{"v":1,"member":' + b'{"a":' * 9000, b'{"v":1,"member":{"node":"damaged"}}']
+)
+def test_the_damaged_record_of_one_node_does_not_stop_the_others(nodes: Group, data: bytes) -> None:
+    MemoryBackend(nodes.server, "run").put_member("damaged", data, announce=True)
     nodes.join(nodes.node(), nodes.node())
 
 

@@ -7,12 +7,14 @@ from msgspec import Struct
 
 from rendezvous_core.ports.errors import RendezvousStateError
 from rendezvous_core.protocol.invariants import check_state
+from rendezvous_core.protocol.ranges import MAX_MEMBER, MAX_STATE, check_ranges
 from rendezvous_core.protocol.records import Member, State
 
 VERSION = 1
 
-MAX_STATE = 8 * 1024 * 1024
-MAX_MEMBER = 64 * 1024
+
+_GROWTH = 1024
+"""How many bytes a record may grow by while its node lives, as its counters rise."""
 
 
 class _Versioned(Struct):
@@ -29,6 +31,8 @@ class _MemberEnvelope(Struct, frozen=True):
     member: Member
 
 
+_DAMAGED = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+
 _encoder = msgspec.json.Encoder()
 _version_decoder = msgspec.json.Decoder(_Versioned)
 _state_decoder = msgspec.json.Decoder(_StateEnvelope)
@@ -36,13 +40,28 @@ _member_decoder = msgspec.json.Decoder(_MemberEnvelope)
 
 
 def encode_state(state: State) -> bytes:
-    """Return ``state`` as bytes. Raises `RendezvousStateError` if it exceeds `MAX_STATE`."""
-    return _checked_size(_encoder.encode(_StateEnvelope(VERSION, state)), MAX_STATE, "state")
+    """Return ``state`` as bytes. Raises `RendezvousStateError` if nobody could read them."""
+    data = _encoder.encode(_StateEnvelope(VERSION, state))
+    decode_state(data)  # which costs nothing: the one who writes it reads the same bytes in the answer
+    return data
 
 
 def encode_member(member: Member) -> bytes:
-    """Return ``member`` as bytes. Raises `RendezvousStateError` if it exceeds `MAX_MEMBER`."""
-    return _checked_size(_encoder.encode(_MemberEnvelope(VERSION, member)), MAX_MEMBER, "member record")
+    """Return ``member`` as bytes. Raises `RendezvousStateError` if nobody could read them."""
+    data = _encoder.encode(_MemberEnvelope(VERSION, member))
+    decode_member(data)
+    return data
+
+
+def check_member(member: Member) -> None:
+    """Check what a user says of a node. Raises `ValueError`: names what is at fault, and the limit."""
+    check_ranges(member, "the node")
+    size = len(_encoder.encode(_MemberEnvelope(VERSION, member)))
+    if size > MAX_MEMBER - _GROWTH:
+        raise ValueError(
+            f"The metadata of a node is too long: its record would take {size} bytes, of which at most "
+            f"{MAX_MEMBER - _GROWTH} are stored."
+        )
 
 
 @functools.lru_cache(maxsize=16)
@@ -50,13 +69,13 @@ def decode_state(data: bytes) -> State:
     """Read a state. The same bytes, which a node reads over and over, are decoded once.
 
     Raises:
-        RendezvousStateError: too large, no JSON, of another version, not of this schema, or
+        RendezvousStateError: too large, no JSON, of another version, out of range, or
             one that breaks an invariant; the message says which.
     """
     _check_version(data, MAX_STATE, "state")
     try:
         state = _state_decoder.decode(data).state
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except _DAMAGED as error:
         raise _corrupt("state", str(error)) from error
     check_state(state)
     return state
@@ -67,7 +86,7 @@ def decode_member(data: bytes) -> Member:
     _check_version(data, MAX_MEMBER, "member record")
     try:
         return _member_decoder.decode(data).member
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except _DAMAGED as error:
         raise _corrupt("member record", str(error)) from error
 
 
@@ -75,7 +94,7 @@ def _check_version(data: bytes, limit: int, what: str) -> None:
     _checked_size(data, limit, what)
     try:
         version = _version_decoder.decode(data).v
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except _DAMAGED as error:
         raise _corrupt(what, str(error)) from error
     if version != VERSION:
         raise RendezvousStateError(

@@ -8,6 +8,9 @@ from msgspec.structs import replace
 
 from rendezvous_core.protocol.records import Departure, Intent, Member, Seat, State
 
+_FAR = 2**32
+"""No run has so many rounds: a record that claims to have seen so many more is damaged."""
+
 RankPolicy = Callable[[Sequence[Member], Sequence[str]], Sequence[str]]
 """From the members of a new round and the nodes of the one before, both in order, to the ranks."""
 
@@ -127,7 +130,11 @@ def _complete_if_possible(
     if len(asks) < state.settings.min_nodes:
         # After a takeover the others need a moment to prove themselves alive; last call goes on.
         return state
-    seen = {node: member.seen for node, member in sight.members.items() if member.seen >= state.round}
+    seen = {
+        node: member.seen
+        for node, member in sight.members.items()
+        if state.round <= member.seen < state.round + _FAR
+    }
     if not seen.keys() <= sight.dead:
         # Somebody alive knows a later state than the one that a failing store came back with (Rule 11).
         return state

@@ -12,6 +12,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from rendezvous_core.ports.errors import RendezvousConnectionError, RendezvousStateError
+from rendezvous_core.protocol.codec import check_member
 from rendezvous_core.protocol.coordinator import Coordinator
 from rendezvous_core.protocol.decision import RankPolicy, close
 from rendezvous_core.protocol.invariants import check_step
@@ -29,6 +30,7 @@ from rendezvous_core.protocol.operations import (
     Write,
 )
 from rendezvous_core.protocol.participant import Joined, Participant
+from rendezvous_core.protocol.ranges import check_ranges
 from rendezvous_core.protocol.ranks import keep_ranks
 from rendezvous_core.protocol.records import Member, Settings, State
 
@@ -43,6 +45,9 @@ class Node(Participant):
     `live` runs in the background for as long as the node has business in the run. `ask` and `quit`
     say what the node's user wants; `outcome` is the answer to the latest ask; `close` may be driven
     by another thread at the same time.
+
+    Raises:
+        ValueError: ``member``, ``run`` or ``settings`` cannot be stored; names what is out of which range.
     """
 
     def __init__(
@@ -54,6 +59,8 @@ class Node(Participant):
         new_id: Callable[[], str],
         ranks: RankPolicy = keep_ranks,
     ) -> None:
+        check_member(member)
+        check_ranges(State(run=run, settings=settings), "the run")
         super().__init__(member, run, settings)
         self.now = 0.0
         self._timing = timing

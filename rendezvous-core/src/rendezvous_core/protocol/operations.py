@@ -4,6 +4,7 @@ from collections.abc import Generator
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+from rendezvous_core.protocol.ranges import MAX_PATIENCE
 from rendezvous_core.protocol.records import Member, State
 
 Token = Any
@@ -57,7 +58,7 @@ Steps = Generator[Operation, Any, None]
 
 @dataclass(frozen=True)
 class Timing:
-    """The durations of a node, in seconds."""
+    """The durations of a node, in seconds. Raises `ValueError` where they are no patience to live with."""
 
     interval: float = 5.0
     attempts: int = 3
@@ -70,6 +71,11 @@ class Timing:
     """How often a coordinator looks at the members, to date a death well."""
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "dead_after", self.interval * self.attempts)
+        if not 0 < self.interval * self.attempts <= MAX_PATIENCE:
+            raise ValueError(
+                f"A node would be dead after {self.attempts} keep-alive intervals of {self.interval:g} s: "
+                f"that must be more than none, and at most {MAX_PATIENCE} s."
+            )
+        object.__setattr__(self, "dead_after", float(self.interval * self.attempts))
         object.__setattr__(self, "period", min(self.interval, self.dead_after / 3))
         object.__setattr__(self, "look", self.period / 5)

@@ -4,6 +4,20 @@ from typing import Literal
 
 from msgspec import Struct
 
+from rendezvous_core.protocol.ranges import (
+    Address,
+    Count,
+    Id,
+    Lease,
+    Moment,
+    NodeId,
+    Nodes,
+    Patience,
+    Round,
+    RunId,
+    Ticket,
+)
+
 Phase = Literal["joining", "complete", "closed"]
 
 Intent = Literal["join", "cancel", "leave", "done"]
@@ -17,8 +31,8 @@ Departure = Literal["lost", "left", "done"]
 class Settings(Struct, frozen=True):
     """What all nodes of a run must agree on."""
 
-    min_nodes: int
-    max_nodes: int
+    min_nodes: Nodes
+    max_nodes: Nodes
 
     def difference(self, other: "Settings") -> str:
         """Say which values differ: those of this one are here, those of ``other`` there."""
@@ -32,39 +46,39 @@ class Settings(Struct, frozen=True):
 class Seat(Struct, frozen=True, array_like=True):
     """One place in a round; its rank is its index in the roster."""
 
-    node: str
-    ticket: int
-    dead_after: float
+    node: NodeId
+    ticket: Ticket
+    dead_after: Patience
     """As in `Member`, whose record may be lost."""
 
 
 class State(Struct, frozen=True, kw_only=True):
     """The decided part of a run: changes only by compare-and-set."""
 
-    run: str
+    run: RunId
     settings: Settings
-    serial: int = 0
+    serial: Count = 0
     """Greater at every write than anything the writer has seen, so that bytes do not repeat (Rule 3)."""
     phase: Phase = "joining"
-    round: int = 0
-    round_id: str = ""
+    round: Count = 0
+    round_id: Id = ""
     """Names the latest completed round, also where a lost store made its number repeat."""
     roster: tuple[Seat, ...] = ()
     """The participants in rank order; while joining, those of the round before."""
-    gone: dict[str, Departure] = {}
+    gone: dict[NodeId, Departure] = {}
     """Participants that are no longer active. Never shrinks within a round (Rule 7)."""
-    waiting: int = 0
+    waiting: Count = 0
     """Nodes that a new round would admit."""
-    spent: dict[str, int] = {}
+    spent: dict[NodeId, Count] = {}
     """The highest ticket of each node that is used up or given up."""
-    coordinator: str | None = None
-    term: str = ""
+    coordinator: NodeId | None = None
+    term: Id = ""
     """Names the present coordinator's time in office."""
-    beat: int = 0
+    beat: Count = 0
     """The coordinator's own heartbeat at this write: a state is also a sign of life."""
-    lease: float = 0.0
+    lease: Lease = 0.0
     """For how many seconds the coordinator may be silent before another takes over."""
-    last_call: str | None = None
+    last_call: Id | None = None
     """Names the last call under way."""
 
     def rank(self, node: str, ticket: int) -> int | None:
@@ -94,22 +108,22 @@ class State(Struct, frozen=True, kw_only=True):
 class Member(Struct, frozen=True, kw_only=True):
     """The reported part: written whole, by its own node alone."""
 
-    node: str
-    address: str
-    pid: int
-    beat: int = 0
+    node: NodeId
+    address: Address
+    pid: Count
+    beat: Count = 0
     """Greater at every write; readers ignore a record that is not."""
-    ticket: int = 0
+    ticket: Count = 0
     """Counts the asks of this node (Rule 1)."""
     intent: Intent = "join"
-    asked: int = 0
+    asked: Count = 0
     """The serial of the state that the node had seen when it asked: orders asks without clocks."""
-    term: str = ""
+    term: Id = ""
     """The newest term the node has seen: proves that the record is younger than that."""
-    seen: int = -1
+    seen: Round = -1
     """The highest round the node has seen completed."""
-    dead_after: float
+    dead_after: Patience
     """For how many seconds this node may be silent before it is taken for dead."""
-    at: float = 0.0
+    at: Moment = 0.0
     """Wall-clock time of the write at its node: for people; no decision reads it."""
     metadata: dict[str, str] = {}
