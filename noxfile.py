@@ -1,5 +1,6 @@
-"""Every check of this repository: ``nox`` runs them all, ``nox -l`` lists them."""
+"""Every check of this repository: ``nox`` runs those that a change has to pass, ``nox -l`` lists them."""
 
+import fcntl
 import os
 import re
 import shutil
@@ -10,25 +11,37 @@ from typing import Any
 
 import nox
 
-nox.needs_version = ">=2025.2.9"
+nox.needs_version = ">=2026.8.10"
 nox.options.default_venv_backend = "virtualenv"
 nox.options.download_python = "never"
 # One interpreter is enough: sessions for absent ones are skipped, on CI too.
 nox.options.error_on_missing_interpreters = False
+# Most sessions mostly wait. A session's output comes at its end then; at once with ``-j 1``.
+nox.options.allow_parallel = True
+nox.options.parallel = (os.cpu_count() or 1) + 1
+# Of what is installed a session imports a small part, which Python compiles; all of torch takes long.
+os.environ.setdefault("PIP_COMPILE", "0")
 
 PYPROJECTS: dict[str, dict[str, Any]] = {
     path.parent.name: tomllib.loads(path.read_text())
     for path in sorted(Path(__file__).parent.glob("rendezvous-*/pyproject.toml"))
 }
 PROJECTS: dict[str, dict[str, Any]] = {name: each["project"] for name, each in PYPROJECTS.items()}
-MOSTLY_SERVERS = {
+BY_LATER_PYTHONS = {
+    "rendezvous-core": [
+        "tests/core",
+        "--ignore=tests/core/faults",
+        "--ignore=tests/core/kit/test_kit.py",
+        "--ignore=tests/core/cli/test_inspection.py",
+        "--ignore=tests/core/cli/test_interruption.py",
+    ],
     "rendezvous-etcd": [f"tests/etcd/test_{each}.py" for each in ("v3_kit", "v2_kit", "plugins", "fork")],
-    "rendezvous-redis": ["tests/redis", "-k", "not redis- and not sentinel and not cluster"],
+    "rendezvous-redis": ["tests/redis", "-k", "not redis- and not system and not sentinel and not cluster"],
 }
-"""What later interpreters run of tests that take long for what servers do, not for what Python does."""
+"""Distributions without what takes long for what servers, kills and pauses do, not for what Python does."""
 EXAMPLES = sorted(path.parent.name for path in Path(__file__).parent.glob("examples/*/pyproject.toml"))
 # Tests mostly wait: twice as many as there are processors keep them busy.
-WORKERS = str(min(2 * (os.cpu_count() or 1), 16))
+SPREAD = ("-n", str(min(2 * (os.cpu_count() or 1), 16)), "--dist", "worksteal")
 TEST_TOOLS = ["pytest", "pytest-timeout", "pytest-xdist", "hypothesis", "trustme"]
 
 
@@ -54,18 +67,36 @@ def from_folders(*names: str) -> list[str]:
     ]
 
 
-def own_tests(name: str, python: str) -> list[str]:
-    """Where a distribution's tests are; core also runs those that cross distributions."""
+def own_tests(name: str, python: str, schedules: int = 20_000) -> list[str]:
+    """All tests of a distribution; core also runs those that cross distributions."""
     is_oldest = python == pythons(name)[0]
-    if name != "rendezvous-core":
-        whole = [f"tests/{name.removeprefix('rendezvous-')}"]
-        return whole if is_oldest else MOSTLY_SERVERS.get(name, whole)
-    others = [each.removeprefix("rendezvous-") for each in PROJECTS if each != name]
-    others += ["docs", "types", "wheels"]
-    # The protocol is the same by any interpreter: the whole simulation runs once, by the oldest.
-    schedules = 20_000 if is_oldest else 1_000
-    ignored = [f"--ignore=tests/{each}" for each in others]
-    return ["tests", "tests/simulation", f"--schedules={schedules}", *ignored]
+    if name == "rendezvous-core":
+        others = [each.removeprefix("rendezvous-") for each in PROJECTS if each != name]
+        others += ["docs", "types", "wheels"]
+        # The protocol is the same by any Python.
+        simulation = ["tests/simulation", f"--schedules={schedules if is_oldest else 1_000}"]
+        return ["tests", *simulation, *(f"--ignore=tests/{each}" for each in others)]
+    whole = f"tests/{name.removeprefix('rendezvous-')}"
+    # Later Pythons have no small build of torch.
+    return [whole] if is_oldest else [whole, f"--ignore={whole}/torch"]
+
+
+def gate_tests(name: str, python: str) -> list[str]:
+    """What every change has to pass: each kind of fault on each backend once, by the oldest Python."""
+    chosen = own_tests(name, python, schedules=4_000)
+    if python != pythons(name)[0]:
+        chosen = BY_LATER_PYTHONS.get(name, chosen)
+    return [*chosen, "-m", "not thorough"]
+
+
+EACH = nox.parametrize(
+    "python, name",
+    [
+        nox.param(python, name, id=f"{name.removeprefix('rendezvous-')}-{python}")
+        for name in PROJECTS
+        for python in pythons(name)
+    ],
+)
 
 
 @nox.session
@@ -91,20 +122,25 @@ def types(session: nox.Session) -> None:
 
 
 @nox.session
-@nox.parametrize(
-    "python, name",
-    [
-        nox.param(python, name, id=f"{name.removeprefix('rendezvous-')}-{python}")
-        for name in PROJECTS
-        for python in pythons(name)
-    ],
-)
+@EACH
 def tests(session: nox.Session, name: str) -> None:
-    """The tests of one distribution, by one interpreter."""
+    """The tests of one distribution, by one interpreter, that every change has to pass."""
+    run_tests(session, name, *gate_tests(name, str(session.python)))
+
+
+@nox.session(default=False)
+@EACH
+def thorough(session: nox.Session, name: str) -> None:
+    """All tests of one distribution, by one interpreter: more schedules, and on every kind of server."""
+    run_tests(session, name, *own_tests(name, str(session.python)))
+
+
+def run_tests(session: nox.Session, name: str, *chosen: str) -> None:
+    """Run tests of one distribution, in an environment with what that asks for."""
     session.install(*TEST_TOOLS, *from_folders(name))
     if name == "rendezvous-redis":
         provide(session, "redis-server")  # wheels have no Redis with TLS
-    session.run("pytest", "-n", WORKERS, *own_tests(name, str(session.python)), *session.posargs)
+    session.run("pytest", *SPREAD, *chosen, *session.posargs)
 
 
 @nox.session(python=pythons("rendezvous-c10d")[0], default=False)
@@ -117,7 +153,7 @@ def other_torch(session: nox.Session) -> None:
         f"torch=={version}" if each.startswith("torch=") else each for each in from_folders("rendezvous-c10d")
     ]
     session.install(*TEST_TOOLS, *needed)
-    session.run("pytest", "-n", WORKERS, *own_tests("rendezvous-c10d", str(session.python)), *arguments)
+    session.run("pytest", *SPREAD, *own_tests("rendezvous-c10d", str(session.python)), *arguments)
 
 
 @nox.session
@@ -158,5 +194,7 @@ def provide(session: nox.Session, *packages: str) -> None:
     if os.geteuid() != 0 or not shutil.which("apt-get"):
         return
     quietly = {"DEBIAN_FRONTEND": "noninteractive", "RUNLEVEL": "1"}  # with that level no service is started
-    for command in (["update"], ["install", "-y", "--no-install-recommends", *packages]):
-        session.run("apt-get", *command, env=quietly, external=True, success_codes=[0, 100], silent=True)
+    with (Path(session.cache_dir) / "apt.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # sessions run at the same time; apt-get would refuse the second
+        for command in (["update"], ["install", "-y", "--no-install-recommends", *packages]):
+            session.run("apt-get", *command, env=quietly, external=True, success_codes=[0, 100], silent=True)

@@ -6,9 +6,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import pytest
-
 from tests.c10d.servers import TcpStoreServer
+from tests.support.missing import need
 
 
 class Backend(NamedTuple):
@@ -59,14 +58,14 @@ def _of_the_first() -> str:
 
 @contextmanager
 def redis(folder: Path) -> Iterator[Backend]:
-    RedisServer = pytest.importorskip("rendezvous_redis").RedisServer  # noqa: N806
+    RedisServer = need("rendezvous_redis").RedisServer  # noqa: N806
     with RedisServer() as server:
         yield Backend("redis", server.endpoint, {})
 
 
 @contextmanager
 def etcd(folder: Path) -> Iterator[Backend]:
-    EtcdServer = pytest.importorskip("rendezvous_etcd").EtcdServer  # noqa: N806
+    EtcdServer = need("rendezvous_etcd").EtcdServer  # noqa: N806
     server = EtcdServer(str(folder / "etcd"))
     server.start()
     yield Backend("etcd-v3", server.get_endpoint(), {})

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.c10d.agents import FINDS_BACKENDS, TORCHRUN, is_gloos
+from tests.support.missing import need
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "rendezvous-jsonfile"
 
@@ -61,7 +62,7 @@ def look(missing: str = "", *create: str) -> dict[str, list[str]]:
 
 @by_torch
 def test_torch_loads_next_to_nothing() -> None:
-    """Its import stays as fast as it was: one small module, and what core's ``__init__`` is."""
+    """Its import stays as fast as it was: one small module, and what is above it, next to nothing."""
     found = look()
     assert found["loaded"] == [
         "rendezvous_core",
@@ -88,7 +89,7 @@ def test_what_is_missing_is_told_only_to_those_who_ask() -> None:
     [("redis", "rendezvous_redis", "redis"), ("etcd-v3", "rendezvous_etcd", "pyetcd")],
 )
 def test_a_missing_client_is_told_only_to_those_who_ask(name: str, package: str, client: str) -> None:
-    pytest.importorskip(package)
+    need(package)
     found = look(client, name)
     assert found["logged"] == []
     (error,) = found["errors"]
@@ -106,7 +107,10 @@ def test_a_third_party_backend_serves_stock_torchrun(tmp_path: Path) -> None:
         "dist.init_process_group('gloo')\n"
         "total = torch.ones(1)\n"
         "dist.all_reduce(total)\n"
-        "print('total', int(total), os.environ['TORCHELASTIC_RUN_ID'])\n"
+        "model = torch.nn.parallel.DistributedDataParallel(torch.nn.Linear(1, 1, bias=False))\n"
+        "model(total * dist.get_rank()).backward()\n"
+        "gradient = float(next(model.parameters()).grad)\n"
+        "print('total', int(total), gradient, os.environ['TORCHELASTIC_RUN_ID'])\n"
         "dist.destroy_process_group()\n"
     )
     agents = [
@@ -122,7 +126,7 @@ def test_a_third_party_backend_serves_stock_torchrun(tmp_path: Path) -> None:
     for agent in agents:
         printed, errors = agent.communicate(timeout=120)
         assert agent.returncode == 0, errors
-        assert [line for line in printed.splitlines() if not is_gloos(line)] == ["total 2 job"]
+        assert [line for line in printed.splitlines() if not is_gloos(line)] == ["total 2 1.0 job"]
 
 
 def test_an_unknown_backend_is_told_with_those_there_are(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from tests.c10d import backends
 from tests.c10d.agents import Agent, DidNotHappen, Job
-from tests.c10d.scenarios import end, exhaust, freeze, lose_host, outlive, start, terminate
+from tests.c10d.scenarios import end, exhaust, freeze, lose_host, outlive, start, terminate, undergo
 
 Create = Callable[..., Job]
 
@@ -31,8 +31,21 @@ def create_job(tmp_path: Path) -> Iterator[Create]:
         yield create
 
 
+THROUGH_SERVERS = [backends.redis, backends.etcd]
+
+
+def name(backend: Any) -> str:
+    return str(backend.__name__)
+
+
 @pytest.mark.parametrize(
-    "backend", [backends.sqlite, backends.c10d, backends.redis, backends.etcd], ids=lambda each: each.__name__
+    "backend",
+    [
+        backends.sqlite,
+        backends.c10d,
+        *(pytest.param(each, marks=pytest.mark.thorough) for each in THROUGH_SERVERS),
+    ],
+    ids=name,
 )
 def test_a_training_outlives_its_agents(create_job: Create, backend: Any) -> None:
     """Each change restarts each worker once; survivors keep their order; rank 0 hosts each round anew."""
@@ -51,6 +64,14 @@ def test_a_training_outlives_its_agents(create_job: Create, backend: Any) -> Non
     trained = [step.starts[0]["step"] for step in steps]
     assert trained[0] == 0
     assert trained == sorted(set(trained)), "a checkpoint was lost"
+
+
+@pytest.mark.parametrize("backend", THROUGH_SERVERS, ids=name)
+def test_a_training_outlives_rank_0(create_job: Create, backend: Any) -> None:
+    """The same of each server, for the change that moves the most."""
+    (step,) = undergo("rank 0's agent is killed", create_job("2:4", backend))
+    assert len(step.starts) == 2
+    assert step.starts[0]["step"] > 0, "a checkpoint was lost"
 
 
 def test_an_agent_that_is_cut_off_comes_back(create_job: Create) -> None:

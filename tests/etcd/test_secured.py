@@ -13,6 +13,7 @@ from rendezvous_core import (
     get_rendezvous_handler,
 )
 from rendezvous_core.testing import HandlerSuite, MembershipSuite, Proxy, StoreSuite
+from rendezvous_core.testing.suites.threads import start
 from rendezvous_etcd import create_backend
 from tests.etcd.servers import SecureServer
 
@@ -117,12 +118,28 @@ class V2WithPassword(Secured):
     patience = 120.0
 
 
+class TestV2WithPassword(V2WithPassword):
+    def test_the_password_opens_all_of_a_run(self, open_run: OpenRun) -> None:
+        """Signals, members, waits and the store; the suites below say it of every promise."""
+        (backend, store), (other, other_store) = open_run("run"), open_run("run")
+        waiting = start(other.wait_for_change, None, self.patience)
+        assert backend.set_state(b"state")
+        assert waiting.result(self.patience) is True
+        assert (other.get_state() or [None])[0] == b"state"
+        backend.put_member("one", b"1", announce=True)
+        assert dict(other.members().records) == {"one": b"1"}
+        store.set("key", b"value")
+        assert other_store.get("key") == b"value"
+
+
 ELSEWHERE = {"server": "is tested without passwords", "link": "is tested without passwords"}
 
 
+@pytest.mark.thorough
 class TestBackendV2WithPassword(V2WithPassword, MembershipSuite):
     lacks: ClassVar = {**ELSEWHERE, "corrupt": "is tested without TLS"}
 
 
+@pytest.mark.thorough
 class TestStoreV2WithPassword(V2WithPassword, StoreSuite):
     lacks: ClassVar = ELSEWHERE

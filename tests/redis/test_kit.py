@@ -10,7 +10,7 @@ from rendezvous_core import RendezvousHandler, RendezvousParameters, get_rendezv
 from rendezvous_core.testing import HandlerSuite, MembershipSuite, PluginSuite, Proxy, Server, StoreSuite
 from rendezvous_redis import RedisRendezvousBackend, RedisRun, RedisStore
 from tests.redis.places import Place, open_place
-from tests.redis.servers import VARIANTS
+from tests.redis.servers import MAINLY
 
 
 class Kept:
@@ -76,7 +76,7 @@ class Kept:
         return create
 
 
-@pytest.mark.parametrize("place", [*VARIANTS, "tls"], indirect=True, scope="class")
+@pytest.mark.parametrize("place", [*MAINLY, "tls"], indirect=True, scope="class")
 class OneServer(Kept):
     """A server that a proxy can stand before."""
 

@@ -31,7 +31,7 @@ Create = Callable[..., RendezvousHandler]
 FailOver = Callable[[Sentinels], None]
 
 
-@pytest.fixture(params=["valkey", "redis-6.2"])
+@pytest.fixture(params=["valkey", pytest.param("redis-6.2", marks=pytest.mark.thorough)])
 def sentinels(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Sentinels]:
     group = Sentinels(server_of(request.param), tmp_path)
     yield group

@@ -21,7 +21,7 @@ def certificates(tmp_path: Path) -> Certificates:
 @pytest.fixture
 def binary() -> Path:
     """A server that was built with TLS, which those of wheels are not."""
-    return server_of("redis-7")
+    return server_of("system")
 
 
 def secured(port: int, certificates: Certificates) -> list[str]:

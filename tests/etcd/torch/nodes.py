@@ -6,11 +6,10 @@ from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
 
-import pytest
-
 from rendezvous_etcd import EtcdServer
+from tests.support.missing import need
 
-pytest.importorskip("torch", reason="torch is not installed: there is no small build of it for this Python")
+need("torch")
 
 
 @contextmanager
