@@ -154,6 +154,7 @@ class TestPlugin(Kept, PluginSuite):
         **PluginSuite.bad_options,
         "db": "first",
         "ttl": "forever",
+        "connect_timeout": -1,
         "read_timeout": -1,
         "tls": "maybe",
         "ca_cert": "no-such-file",

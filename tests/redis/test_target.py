@@ -134,6 +134,7 @@ def test_nothing_shows_a_password() -> None:
         ({"ttl": 0.0}, "ttl"),
         ({"ttl": float("inf")}, "ttl"),
         ({"read_timeout": -1.0}, "read_timeout"),
+        ({"connect_timeout": 0.0}, "connect_timeout"),
         ({"key_prefix": ""}, "key_prefix"),
         ({"ssl_cert_key": "key.pem"}, "ssl_cert"),
         ({"ca_cert": "no-such-file", "tls": True}, "ca_cert"),
@@ -187,6 +188,10 @@ def test_options_of_parameters() -> None:
     assert options(ttl="60", tls="yes", db="3", key_prefix="p") == RedisOptions(
         ttl=60.0, tls=True, db=3, key_prefix="p"
     )
+    assert [
+        options(**given).connect_timeout
+        for given in ({}, {"join_timeout": 5}, {"connect_timeout": "900"}, {"connect_timeout": 2})
+    ] == [60, 5, 600, 2]
     with pytest.raises(ValueError, match="ttl"):
         create_backend(RendezvousParameters("redis", "", "run", 1, 1, ttl=20))
     with pytest.raises(ValueError, match="run id"):

@@ -1,6 +1,7 @@
 """Carries commands to the server that holds a run, through cuts, restarts and failovers."""
 
 import itertools
+import logging
 import os
 import random
 import threading
@@ -13,7 +14,7 @@ from typing import Any, TypeVar
 from redis.exceptions import MovedError, RedisError
 
 from rendezvous_core import RendezvousConnectionError
-from rendezvous_redis._errors import IN_DOUBT, explain, is_passing, is_refusal
+from rendezvous_redis._errors import IN_DOUBT, explain, is_passing, is_refusal, told
 from rendezvous_redis._link import Address, Command, Link
 from rendezvous_redis._locate import locator_of, moved_to
 from rendezvous_redis._scripts import Script
@@ -21,11 +22,16 @@ from rendezvous_redis._target import Target
 
 T = TypeVar("T")
 
+_logger = logging.getLogger("rendezvous_redis")
+
 _KEPT = 16
 """How many idle connections are kept."""
 
 _AGE = 30.0
 """For how many seconds an idle connection is kept. Those in between may forget it, without a word."""
+
+_QUIET = 1.0
+"""Seconds after which the log says what is waited for."""
 
 _UNTOLD = 30.0
 """For how many seconds a server is good that works when nobody could be asked about it."""
@@ -105,14 +111,18 @@ class Client:
         rest = (len(keys) + 1, *keys, f"{self._tag}:call:{lane}", number, remembered, *arguments)
         return self.run(lambda link: link.run(script, rest), patience, is_write=True)
 
-    def run(self, action: Callable[[Link], T], patience: float, *, is_write: bool = False) -> T:
+    def run(
+        self, action: Callable[[Link], T], patience: float, *, is_write: bool = False, tells: bool = False
+    ) -> T:
         """Have ``action`` done with a connection, again with another one where the first fails.
 
-        Of one that ``is_write`` the error says whether it may have been done.
+        Of one that ``is_write`` the error says whether it may have been done. Where it ``tells``, the log
+        says what is waited for.
         """
         deadline = time.monotonic() + patience
         pause = 0.005
         in_doubt = False
+        waits_for = ""
         while not self._closed.is_set():
             link = None
             try:
@@ -122,6 +132,10 @@ class Client:
                 in_doubt |= is_write and link is not None and not is_refusal(error)
                 if not is_passing(error) or time.monotonic() + pause > deadline:
                     raise explain(error, str(self), in_doubt) from error
+                left = deadline - time.monotonic()
+                if tells and patience - left > _QUIET and (reason := told(error)) != waits_for:
+                    waits_for = reason
+                    _logger.warning("Waiting up to %.0f s for the Redis server %s: %s.", left, self, reason)
             except Exception:
                 # Closing a connection under a reader makes the client library raise anything.
                 if not self._closed.is_set():

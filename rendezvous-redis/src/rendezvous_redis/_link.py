@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any, TypeAlias
 
-from redis.exceptions import ConnectionError, NoScriptError, ResponseError, TimeoutError
+from redis.exceptions import ConnectionError, NoScriptError, RedisError, ResponseError, TimeoutError
 
 from rendezvous_core import Endpoint
 from rendezvous_redis._connections import abort, connect, explain_hang_up
@@ -57,6 +57,10 @@ class Link:
                 replies.append(self.read())
             except ResponseError as error:
                 refusal = refusal or error
+            except (RedisError, OSError):
+                if refusal is None:
+                    raise
+                break  # having refused, the server has hung up
         if refusal is not None:
             raise refusal
         return replies

@@ -37,6 +37,8 @@ class RedisOptions:
     """File with this client's certificate, if the server asks for one."""
     ssl_cert_key: str | None = None
     """File with its private key, if that is not in the same file."""
+    connect_timeout: float = 60.0
+    """For how many seconds a server, or its name, that is not there yet is waited for."""
     read_timeout: float = 60.0
     """For how many seconds an operation of the store tries to reach the server before it fails."""
     key_prefix: str = "rendezvous"
@@ -45,7 +47,7 @@ class RedisOptions:
     """After how many seconds without a heartbeat or a write the keys of a run expire."""
 
     def __post_init__(self) -> None:
-        for name in ("read_timeout", "ttl"):
+        for name in ("connect_timeout", "read_timeout", "ttl"):
             value = getattr(self, name)
             if not (math.isfinite(value) and value > 0):
                 raise ValueError(f"The option '{name}' ({value:g} seconds) must be positive and finite.")
@@ -58,7 +60,12 @@ class RedisOptions:
 
     @classmethod
     def from_params(cls, params: RendezvousParameters) -> "RedisOptions":
-        """Read the options that ``params`` give. Raises ``ValueError`` as the class does."""
+        """Read the options that ``params`` give; nobody waits longer than for a round.
+
+        Raises ``ValueError`` as the class does.
+        """
+        connecting = params.get_as_float("connect_timeout", cls.connect_timeout) or 0.0
+        joining = params.get_as_float("join_timeout", 600) or 0.0
         given = {
             name: str(params.get(name))
             for name in (
@@ -71,6 +78,7 @@ class RedisOptions:
             **given,
             db=params.get_as_int("db"),
             tls=params.get_as_bool("tls"),
+            connect_timeout=min(connecting, joining) if joining > 0 else connecting,
             read_timeout=params.get_as_float("read_timeout", cls.read_timeout) or 0.0,
             key_prefix=str(params.get("key_prefix", cls.key_prefix)),
             ttl=params.get_as_float("ttl", cls.ttl) or 0.0,

@@ -20,12 +20,46 @@ def _script(*parts: str) -> Script:
     return Script(source, hashlib.sha1(source.encode(), usedforsecurity=False).hexdigest())
 
 
-REFRESH = _script(
+CHECK = _script(
     """
-    -- KEYS of the run; ttl
-    for _, key in ipairs(KEYS) do
-        redis.call('PEXPIRE', key, ARGV[1])
+    -- KEYS of the run, and four that come to be and expire; ttl. Lets the run live on, and does once
+    -- all that is ever done: returns what the server refuses, each by its name and the reply.
+    if #KEYS == 0 then
+        return {}
     end
+    local refused = {}
+    local function try(name, ...)
+        local reply = redis.pcall(name, ...)
+        if type(reply) == 'table' and reply.err then
+            refused[#refused + 1] = name
+            refused[#refused + 1] = reply.err
+        end
+    end
+    local hash, stream, set, text = unpack(KEYS, #KEYS - 3)
+    try('TIME')
+    try('SET', text, '', 'EX', 1)
+    try('GET', text)
+    try('HSET', hash, 'field', 1)
+    try('HINCRBY', hash, 'field', 1)
+    try('HGET', hash, 'field')
+    try('HMGET', hash, 'field')
+    try('HEXISTS', hash, 'field')
+    try('HGETALL', hash)
+    try('HKEYS', hash)
+    try('HLEN', hash)
+    try('HSCAN', hash, 0)
+    try('HDEL', hash, 'other')
+    try('XADD', stream, 'MAXLEN', 1, '*', 'field', 1)
+    try('XREAD', 'STREAMS', stream, 0)
+    try('XREVRANGE', stream, '+', '-', 'COUNT', 1)
+    try('ZADD', set, 1, 'member')
+    try('ZRANGEBYSCORE', set, '-inf', 0)
+    try('ZREM', set, 'other')
+    try('EXPIRE', hash, 1)
+    for i = 1, #KEYS do
+        try('PEXPIRE', KEYS[i], i > #KEYS - 4 and 1000 or ARGV[1])
+    end
+    return refused
     """
 )
 
