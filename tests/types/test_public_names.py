@@ -1,6 +1,7 @@
 """What type checkers see of rendezvous_core is what Python finds there."""
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 import rendezvous_core
 
 NAMES = sorted(getattr(rendezvous_core, "__all__"))  # noqa: B009 - a stub has none
+ROOT = Path(__file__).parents[2]
 PYRIGHT = ["pyright", "--pythonpath", sys.executable]
 
 
@@ -34,3 +36,14 @@ def test_all_that_is_seen_is_there() -> None:
     symbols = json.loads(ran.stdout)["typeCompleteness"]["symbols"]
     seen = {each["name"].removeprefix("rendezvous_core.") for each in symbols}
     assert sorted(name for name in seen if "." not in name) == NAMES
+
+
+@pytest.mark.parametrize("checker", [["mypy", "--strict"], PYRIGHT], ids=lambda command: str(command[0]))
+@pytest.mark.parametrize("page", ["README.md", "rendezvous-core/README.md"])
+def test_the_program_of_the_readme_has_types(page: str, checker: list[str], tmp_path: Path) -> None:
+    (program,) = re.findall(r"```python\n(.*?)```", (ROOT / page).read_text(), re.DOTALL)
+    (tmp_path / "program.py").write_text(program)
+
+    ran = run(*checker, "program.py", cwd=tmp_path)
+
+    assert ran.returncode == 0, ran.stdout + ran.stderr

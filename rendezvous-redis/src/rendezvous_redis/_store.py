@@ -133,6 +133,9 @@ class RedisStore(Store):
         """
         return _View(prefix, self)
 
+    def forget(self, prefix: str) -> None:
+        """Do nothing: the keys of a `view` expire by themselves."""
+
     def _write(self, script: Script, *arguments: Any, data: str | None = None) -> bytes:
         run = self._run
         keys = (data or run.keys.values, run.keys.waiters)

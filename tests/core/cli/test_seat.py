@@ -11,7 +11,7 @@ import pytest
 from rendezvous_core import DynamicRendezvousHandler, RendezvousParameters, get_rendezvous_handler
 from rendezvous_core.cli.look import Lookout
 from rendezvous_core.cli.seat import take_seat
-from rendezvous_core.dynamic.driver import Ask
+from rendezvous_core.dynamic.wishes import Ask
 from rendezvous_core.protocol.node import Joined
 from tests.core.processes import PATIENCE
 

@@ -4,7 +4,8 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from rendezvous_core.cli.environment import STORE_PREFIX, run_environment
-from rendezvous_core.dynamic.handler import DynamicRendezvousHandler, store_prefix
+from rendezvous_core.dynamic.handler import DynamicRendezvousHandler
+from rendezvous_core.dynamic.round_store import store_prefix
 from rendezvous_core.ports.errors import RendezvousTimeoutError
 from rendezvous_core.ports.handler import BOOTSTRAP_KEYS, RendezvousInfo
 from rendezvous_core.ports.parameters import RendezvousParameters

@@ -5,18 +5,18 @@ thread lives, and wait for the answer; all that is safe in the middle of itself,
 may do it too, and may raise anywhere.
 """
 
-import itertools
 import logging
 import os
 import time
 from _thread import LockType, allocate_lock
-from collections.abc import Callable, Generator
+from collections.abc import Callable
 from contextlib import suppress
 from queue import Empty, SimpleQueue
 from typing import Any, NamedTuple
 
 from rendezvous_core.dynamic.performing import Performer
 from rendezvous_core.dynamic.reporting import Reporter
+from rendezvous_core.dynamic.wishes import Ask, Errand, Query, Quit, Stop, View, Wish
 from rendezvous_core.ports.calls import SLICE, begin, start
 from rendezvous_core.ports.errors import (
     RendezvousBackendLostError,
@@ -25,7 +25,7 @@ from rendezvous_core.ports.errors import (
     RendezvousTimeoutError,
 )
 from rendezvous_core.ports.exiting import leave_at_exit
-from rendezvous_core.protocol.node import Joined, Node
+from rendezvous_core.protocol.node import Node
 from rendezvous_core.protocol.operations import List, Operation, Read, Rest, Steps, Token, Wait
 from rendezvous_core.protocol.records import Intent, Member, State
 
@@ -39,69 +39,6 @@ _OVERDUE = 1.25
 
 _MOST_WAITS = 4
 """How many waits of a backend's may be under way: one is, but for those that were overtaken."""
-
-Query = Generator[Operation, Any, Any]
-"""Operations that lead to a result."""
-
-
-class View(NamedTuple):
-    """What user threads may know of the node: replaced whole, by the thread alone."""
-
-    outcome: Joined | RendezvousError | None = None
-    joined: Joined | None = None
-    finished: bool = True
-    intent: Intent = "join"
-    nodes_waiting: int = 0
-
-    def is_over(self, joined: Joined | None) -> bool:
-        """Whether this node has ended its part in the round ``joined``."""
-        return self.finished or self.joined is not joined or self.intent != "join"
-
-
-class Wish:
-    """Something that a user thread wants of the thread, and the answer."""
-
-    answer: Any = None
-    is_answered = False
-    is_void = False
-    """Whether nobody wants it any more; it is passed over if it was not begun."""
-
-    def settle(self, answer: Any) -> None:
-        """Answer it; `Driver.wait` tells who waits."""
-        self.answer = answer
-        self.is_answered = True
-
-
-class Ask(Wish):
-    """Take part in the next round. Answer: `Joined`, an error, or ``None`` if the node has left instead."""
-
-
-class Quit(Wish):
-    """Withdraw from everything, or from what one ask led to. Answer: whether that was confirmed."""
-
-    def __init__(self, intent: Intent, ask: Ask | None = None) -> None:
-        self.intent, self.ask = intent, ask
-
-
-class Errand(Wish):
-    """Something to be done for the user apart from the node's life. Answer: the result, or an error.
-
-    One that ``insists`` is tried again until ``deadline`` while the backend cannot be reached.
-    """
-
-    def __init__(
-        self, steps: Callable[[], Generator[Operation, Any, Any]], deadline: float, *, insists: bool = False
-    ) -> None:
-        self.steps, self.deadline, self.insists = steps, deadline, insists
-        self.due = 0.0
-        self.pauses = (min(0.01 * 2**number, 1.0) for number in itertools.count())
-
-
-class Stop(Wish):
-    """Drop the node without telling anybody, and close the backend if it is not needed any more."""
-
-    def __init__(self, *, close_backend: bool) -> None:
-        self.close_backend = close_backend
 
 
 class _Waited(NamedTuple):

@@ -7,16 +7,20 @@ import time
 import uuid
 import weakref
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from datetime import timedelta
 from typing import Literal
 
-from rendezvous_core.dynamic.driver import Ask, Driver
+from rendezvous_core.dynamic.driver import Driver
 from rendezvous_core.dynamic.performing import Performer
 from rendezvous_core.dynamic.reporting import Reporter, describe_asks
+from rendezvous_core.dynamic.round_store import forget_past_rounds, store_prefix
+from rendezvous_core.dynamic.wishes import Ask
 from rendezvous_core.over_register.backend import RegisterBackend
 from rendezvous_core.over_store.prefix_store import view
 from rendezvous_core.plugins.loading import adapt_store, assign_ranks, load_plugins
 from rendezvous_core.ports.backend import MembershipBackend, RendezvousBackend
+from rendezvous_core.ports.calls import begin
 from rendezvous_core.ports.errors import (
     RendezvousClosedError,
     RendezvousConnectionError,
@@ -176,6 +180,8 @@ class DynamicRendezvousHandler(RendezvousHandler):
         if joined.rank != 0:
             return RendezvousInfo(store, joined.rank, joined.world_size, bootstrap)
         # Rank 0 has to publish now, the others may look it up when they need it.
+        with suppress(RendezvousError):
+            begin(functools.partial(forget_past_rounds, self._store, self._settings.run_id, joined))
         deadline = max(deadline, time.monotonic() + self._patience)
         return RendezvousInfo(store, joined.rank, joined.world_size, _persist(bootstrap, deadline))
 
@@ -266,6 +272,17 @@ class DynamicRendezvousHandler(RendezvousHandler):
                 self._driver.stop(deadline, close_backend=True)
         return self._was_closed
 
+    def _release(self) -> None:
+        self._was_closed = self._was_closed or False
+        self._driver.stop(time.monotonic() + self._patience, close_backend=True)
+
+    def __repr__(self) -> str:
+        joined = self._driver.view.joined
+        place = (
+            f"rank {joined.rank} of {joined.world_size} in round {joined.round}" if joined else "in no round"
+        )
+        return f"{super().__repr__()[:-1]}: {place}>"
+
     def _deadline(self, name: Literal["join", "close"]) -> float:
         timeout: timedelta = getattr(self._settings.timeout, name)
         return time.monotonic() + timeout.total_seconds()
@@ -287,11 +304,6 @@ def _persist(publish: Callable[[], RendezvousStoreInfo], deadline: float) -> Ren
                 raise
         time.sleep(pause)
         pause = min(2 * pause, 1.0)
-
-
-def store_prefix(run_id: str, joined: Joined) -> str:
-    """Return the prefix under which the participants of a round keep the keys of its store."""
-    return f"rendezvous/{run_id}/{joined.round}/{joined.round_id}"
 
 
 def create_handler(

@@ -120,6 +120,13 @@ class PrefixStore(Store):
     def _full(self, keys: Sequence[str]) -> list[str]:
         return [self._start + key for key in keys]
 
+    def forget(self, prefix: str) -> None:
+        """See base class."""
+        self._store.forget(self._start + prefix)
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self._start[:-1]!r} of {self._store!r}>"
+
 
 def view(prefix: str, store: Store) -> Store:
     """Return a view of ``store``: its own, or else a `PrefixStore`."""

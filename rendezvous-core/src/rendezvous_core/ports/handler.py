@@ -1,10 +1,12 @@
 """The port of a handler, and what a completed round hands out."""
 
+import math
 import socket
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, NoReturn, Self
 
 from rendezvous_core.ports.store import Store
 
@@ -42,6 +44,10 @@ class RendezvousStoreInfo:
 
 BOOTSTRAP_KEYS = (RendezvousStoreInfo.MASTER_ADDR_KEY, RendezvousStoreInfo.MASTER_PORT_KEY)
 """Where rank 0 publishes the address."""
+
+
+_LOOK = 0.1
+"""Seconds between two looks at the membership by those whom nobody tells."""
 
 
 def _free_port() -> int:
@@ -86,9 +92,22 @@ class RendezvousInfo:
             self._bootstrap = self._bootstrap()
         return self._bootstrap
 
+    def __repr__(self) -> str:
+        return f"RendezvousInfo(rank={self._rank}, world_size={self._world_size}, store={self._store!r})"
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError(
+            "A RendezvousInfo cannot be pickled, since its store holds connections: hand over rank, "
+            "world_size and bootstrap_store_info."
+        )
+
 
 class RendezvousHandler(ABC):
-    """Forms the rounds of one run, seen from one node. Same contract as torch's."""
+    """Forms the rounds of one run, seen from one node. Same contract as torch's, and more.
+
+    ``with handler:`` ends the node's part in the run at the end of the block: it leaves, as one that is done
+    if the block ended well, and the handler is of no more use.
+    """
 
     @abstractmethod
     def get_backend(self) -> str:
@@ -135,3 +154,46 @@ class RendezvousHandler(ABC):
     @abstractmethod
     def shutdown(self) -> bool:
         """Close the run and release all resources. ``False`` if closing could not be confirmed."""
+
+    def wait_for_membership_change(self, timeout: float | None = None) -> bool:
+        """Block until `num_nodes_waiting` is above zero, at most ``timeout`` seconds; ``None``: forever.
+
+        ``False`` when the time ran out. A handler that is not told looks ten times a second, as torchrun's
+        agent does.
+        """
+        deadline = math.inf if timeout is None else time.monotonic() + timeout
+        while self.num_nodes_waiting() == 0:
+            left = deadline - time.monotonic()
+            if left <= 0:
+                return False
+            time.sleep(min(left, _LOOK))
+        return True
+
+    def leave(self, *, done: bool = False) -> bool:
+        """Withdraw this node without closing the run; with ``done``, as one whose work is finished.
+
+        ``False`` if the others could not be told: they will find the node silent. So does a handler that
+        cannot withdraw.
+        """
+        return False
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        try:
+            self.leave(done=kind is None)
+        finally:
+            self._release()
+
+    def _release(self) -> None:  # noqa: B027 - some have nothing to release
+        """Let go of threads and connections; the run goes on."""
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} of the run {self.get_run_id()!r} on {self.get_backend()!r}>"
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError(
+            f"A {type(self).__name__} cannot be pickled, since it is one node of its run: create a handler "
+            "in the process that needs one, from the same RendezvousParameters."
+        )

@@ -7,7 +7,7 @@ from collections.abc import Collection, Sequence
 from contextlib import suppress
 from datetime import timedelta
 from secrets import token_hex
-from typing import Any, Literal
+from typing import Any, Literal, NoReturn
 
 from rendezvous_core.ports.calls import shielded_method
 from rendezvous_core.ports.errors import RendezvousError, RendezvousTimeoutError
@@ -30,6 +30,7 @@ _OPERATIONS = {
     *("set", "get", "add", "append", "compare_set", "check", "wait", "delete_key", "num_keys", "list_keys"),
     *("multi_get", "multi_set", "peek_all", "write_all", "queue_push", "queue_pop", "queue_len", "barrier"),
     "clone",
+    "forget",
 }
 """The methods that may speak with a server."""
 
@@ -253,6 +254,24 @@ class Store(ABC):
     def has_extended_api(self) -> bool:
         """Whether `append`, `multi_get` and `multi_set` are there: in every store of ours they are."""
         return True
+
+    def forget(self, prefix: str) -> None:
+        """Delete all keys that begin with ``<prefix>/``; not in torch's stores.
+
+        Override it where that can be done at once, or where a view's keys expire by themselves.
+        """
+        for key in self.list_keys():
+            if key.startswith(f"{prefix}/"):
+                self.delete_key(key)
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__}>"
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError(
+            f"A {type(self).__name__} cannot be pickled, since it holds connections: open one in the process "
+            "that needs it, as rendezvous_core.store_from_env does in a command of rdzv run."
+        )
 
     def _limit(self, timeout: Timeout | None) -> float:
         return seconds(self._timeout if timeout is None else timeout)

@@ -115,6 +115,18 @@ class SqliteStore(Store):
 
         return self._database.write(self._namespace, delete)
 
+    def forget(self, prefix: str) -> None:
+        where = (self._namespace, f"{prefix}/", f"{prefix}0")  # the character that follows a slash
+
+        def forget(connection: sqlite3.Connection) -> None:
+            for table in ("entries", "queues"):
+                connection.execute(f"DELETE FROM {table} WHERE run = ? AND key >= ? AND key < ?", where)
+
+        self._database.write(self._namespace, forget)
+
+    def __repr__(self) -> str:
+        return f"<SqliteStore of {self._namespace!r} in {self._database.path}>"
+
     def num_keys(self) -> int:
         return len(self.list_keys())
 

@@ -1,0 +1,95 @@
+"""How a handler, what it hands out, and stores behave as objects of Python."""
+
+import pickle
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+
+from rendezvous_core import PrefixStore, RendezvousClosedError, RendezvousHandler
+from rendezvous_core.testing.memory import MemoryServer, MemoryStore
+from tests.core.handler.groups import PATIENCE, Group, eventually, group
+
+
+@pytest.fixture
+def nodes() -> Iterator[Group]:
+    with group() as members:
+        yield members
+
+
+def test_all_say_what_they_are(nodes: Group) -> None:
+    handler = nodes.node(1, 1)
+    assert repr(handler) == "<DynamicRendezvousHandler of the run 'run' on 'memory': in no round>"
+    (info,) = nodes.join(handler)
+    assert "rank 0 of 1 in round 0" in repr(handler)
+    assert repr(info).startswith("RendezvousInfo(rank=0, world_size=1, store=<PrefixStore 'rendezvous/run/0/")
+    assert (
+        repr(PrefixStore("mine", MemoryStore(MemoryServer(), "any")))
+        == "<PrefixStore 'mine' of <MemoryStore>>"
+    )
+
+
+def test_what_cannot_be_pickled_says_what_to_hand_over_instead(nodes: Group) -> None:
+    handler = nodes.node(1, 1)
+    (info,) = nodes.join(handler)
+    told: list[tuple[Any, str]] = [
+        (handler, "create a handler in the process"),
+        (info, "hand over rank, world_size and bootstrap_store_info"),
+        (info.store, "open one in the process"),
+    ]
+    for thing, advice in told:
+        with pytest.raises(TypeError, match=advice):
+            pickle.dumps(thing)
+    assert pickle.loads(pickle.dumps(info.bootstrap_store_info)) == info.bootstrap_store_info
+
+
+def test_a_block_that_ends_well_is_done_and_one_that_fails_leaves(nodes: Group) -> None:
+    well, ill = nodes.node(2, 2), nodes.node(2, 2)
+    nodes.join(well, ill)
+    with ThreadPoolExecutor() as pool:
+
+        def work() -> None:
+            with well:
+                pass
+
+        pool.submit(work).result(PATIENCE)
+        assert ill.num_nodes_waiting() == 0
+        with pytest.raises(KeyError), ill:
+            raise KeyError
+    later = nodes.node(1, 2)
+    assert not later.is_closed()  # one of the two was not done
+    for handler in (well, ill):
+        with pytest.raises(RendezvousClosedError, match="was shut down"):
+            handler.next_rendezvous()
+    eventually(lambda: not well._driver.is_running, "its thread has ended")
+
+
+def test_a_handler_that_nobody_tells_looks_by_itself() -> None:
+    class Told(RendezvousHandler):
+        looks = 0
+
+        def get_backend(self) -> str:
+            return "told"
+
+        def get_run_id(self) -> str:
+            return "run"
+
+        def next_rendezvous(self) -> Any: ...
+        def set_closed(self) -> None: ...
+
+        def is_closed(self) -> bool:
+            return False
+
+        def shutdown(self) -> bool:
+            return True
+
+        def num_nodes_waiting(self) -> int:
+            self.looks += 1
+            return int(self.looks > 2)
+
+    handler = Told()
+    assert handler.wait_for_membership_change(PATIENCE)
+    assert handler.looks == 3
+    assert handler.leave() is False
+    assert repr(handler) == "<Told of the run 'run' on 'told'>"
