@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import cast
 
 import pytest
+import redis
 
 from rendezvous_core import (
     RendezvousConnectionError,
@@ -103,6 +104,19 @@ def test_slot_moves(cluster: Cluster, open_run: OpenRun) -> None:
         assert waiting.result(PATIENCE)
     except RendezvousConnectionError:
         assert backend.wait_for_change(written[1], 0)
+
+
+@pytest.mark.parametrize("kind", ["hostname", "unknown-endpoint"])
+def test_nodes_without_names(cluster: Cluster, open_run: OpenRun, kind: str) -> None:
+    """Nodes that should tell a name and have none, or are not to tell any, are found all the same."""
+    try:
+        for node in cluster.nodes:
+            ask(node, "CONFIG", "SET", "cluster-preferred-endpoint-type", kind)
+    except redis.ResponseError:
+        pytest.skip("tells addresses only")
+    RedisStore(open_run(cluster.endpoint)).set("key", b"value")
+    for node in cluster.primaries:
+        assert RedisStore(open_run(node.endpoint)).get("key") == b"value"
 
 
 def test_refusals(cluster: Cluster, shared_server: RedisServer, open_run: OpenRun) -> None:

@@ -5,10 +5,15 @@ import ssl
 import threading
 from collections.abc import Coroutine
 from contextlib import suppress
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import trustme
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.serialization import Encoding, load_pem_private_key
+from cryptography.x509.oid import ExtendedKeyUsageOID
 
 
 class Certificates:
@@ -21,12 +26,33 @@ class Certificates:
         self.ca_cert = str(folder / "ca.pem")
         self._authority.cert_pem.write_to_path(self.ca_cert)
 
-    def issue(self, name: str, user: str | None = None) -> tuple[str, str]:
-        """Certify ``name``, as that of ``user``; returns the paths of the certificate and of its key."""
-        issued = self._authority.issue_cert(name, common_name=user)
+    def issue(self, name: str, user: str | None = None, **dates: datetime) -> tuple[str, str]:
+        """Certify ``name``, as that of ``user``; returns the paths of the certificate and of its key.
+
+        The certificate is good from ``not_before`` to ``not_after``, if they are given.
+        """
+        issued = self._authority.issue_cert(name, common_name=user, **dates)  # type: ignore[arg-type]
         certificate, key = self._folder / f"{name}.pem", self._folder / f"{name}.key"
         certificate.write_bytes(b"".join(blob.bytes() for blob in issued.cert_chain_pems))
         issued.private_key_pem.write_to_path(str(key))
+        return str(certificate), str(key)
+
+    def issue_for_clients(self, address: str) -> tuple[str, str]:
+        """Certify ``address`` for clients only, with the key of `issue`; returns the same."""
+        certificate, key = map(Path, self.issue(address))
+        issued = x509.load_pem_x509_certificate(certificate.read_bytes())
+        builder = (
+            x509.CertificateBuilder(issued.issuer, issued.subject, issued.public_key(), issued.serial_number)
+            .not_valid_before(issued.not_valid_before_utc)
+            .not_valid_after(issued.not_valid_after_utc)
+        )
+        for extension in issued.extensions:
+            if not isinstance(extension.value, x509.ExtendedKeyUsage):
+                builder = builder.add_extension(extension.value, extension.critical)
+        purpose = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CLIENT_AUTH])
+        authority = load_pem_private_key(self._authority.private_key_pem.bytes(), None)
+        signed = builder.add_extension(purpose, critical=True).sign(authority, hashes.SHA256())  # type: ignore[arg-type]
+        certificate.write_bytes(signed.public_bytes(Encoding.PEM))
         return str(certificate), str(key)
 
     def context(self, name: str, *, ask_clients: bool) -> ssl.SSLContext:
