@@ -18,8 +18,8 @@ nox.options.download_python = "never"
 nox.options.error_on_missing_interpreters = False
 # Most sessions mostly wait. A session's output comes at its end then; at once with ``-j 1``.
 nox.options.allow_parallel = True
-nox.options.parallel = (os.cpu_count() or 1) + 1
-# Of what is installed a session imports a small part, which Python compiles; all of torch takes long.
+nox.options.parallel = min((os.cpu_count() or 1) + 1, 4)
+# Of what is installed a session imports a part, which Python compiles then: all of torch takes long.
 os.environ.setdefault("PIP_COMPILE", "0")
 
 PYPROJECTS: dict[str, dict[str, Any]] = {
@@ -42,6 +42,9 @@ BY_LATER_PYTHONS = {
 EXAMPLES = sorted(path.parent.name for path in Path(__file__).parent.glob("examples/*/pyproject.toml"))
 # Tests mostly wait: twice as many as there are processors keep them busy.
 SPREAD = ("-n", str(min(2 * (os.cpu_count() or 1), 16)), "--dist", "worksteal")
+COMPILE_TORCH = (
+    "import importlib.util; importlib.util.find_spec('torch') and __import__('torch.distributed.run')"
+)
 TEST_TOOLS = ["pytest", "pytest-timeout", "pytest-xdist", "hypothesis", "trustme"]
 
 
@@ -140,6 +143,8 @@ def thorough(session: nox.Session, name: str) -> None:
 def run_tests(session: nox.Session, name: str, *chosen: str) -> None:
     """Run tests of one distribution, in an environment with what that asks for."""
     session.install(*TEST_TOOLS, *from_folders(name))
+    # Once, before many tests at the same time do each for itself.
+    session.run("python", "-c", COMPILE_TORCH, silent=True)
     if name == "rendezvous-redis":
         provide(session, "redis-server")  # wheels have no Redis with TLS
     session.run("pytest", *SPREAD, *chosen, *session.posargs)
