@@ -59,6 +59,7 @@ class Job:
         self.folder = folder
         self.endpoint = endpoint
         self.patience = PATIENCE
+        self.train = TRAIN
         self.journal: list[dict[str, Any]] = []
         self.agents: dict[str, Agent] = {}
         self._arrived = threading.Condition()
@@ -79,7 +80,7 @@ class Job:
     def start(self, number: int, *extra: str, **environment: str) -> "Agent":
         """Start one more agent, of the address ``127.0.0.<number>``, with more arguments and variables."""
         address = f"127.0.0.{number}"
-        command = [*self._command, f"--local-addr={address}", *extra, str(TRAIN), str(self.folder)]
+        command = [*self._command, f"--local-addr={address}", *extra, str(self.train), str(self.folder)]
         agent = self.agents[address] = Agent(address, command, self._tell, environment)
         return agent
 

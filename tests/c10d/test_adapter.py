@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from torch.distributed import DistStoreError, Store
+from torch.distributed import DistStoreError, Store, TCPStore
 from torch.distributed.elastic import events
 from torch.distributed.elastic import rendezvous as torchs
 
@@ -23,6 +23,7 @@ from rendezvous_c10d.torchrun.gathering import Address, gather
 from rendezvous_core.sqlite import SqliteStore
 from tests.c10d import backends
 from tests.c10d.backends import Backend
+from tests.c10d.servers import listening
 
 
 def handler(folder: Path, nodes: int = 1, address: str = "127.0.0.1", **conf: object) -> TorchrunHandler:
@@ -68,6 +69,88 @@ def test_agents_host_the_store_of_workers_that_can_share_it(
         refused = client.connect_ex((bootstrap.master_addr, bootstrap.master_port))
     assert bool(refused) is not torch_shares
     alone.shutdown()
+
+
+# Ports
+
+
+@pytest.mark.parametrize(
+    ("address", "listens"), [("127.0.0.1", "0100007F"), ("::1", "00000000000000000000000001000000")]
+)
+def test_the_store_of_workers_listens_at_the_address_of_its_agent_alone(
+    tmp_path: Path, address: str, listens: str
+) -> None:
+    alone = handler(tmp_path, address=address)
+    bootstrap = alone.next_rendezvous().bootstrap_store_info
+    assert listening(bootstrap.master_port) == [listens]
+    TCPStore(bootstrap.master_addr, bootstrap.master_port, is_master=False).set("key", "value")
+    alone.shutdown()
+    assert listening(bootstrap.master_port) == []
+
+
+@contextmanager
+def taken() -> Iterator[int]:
+    """A port that is in use, and the next one, which is not."""
+    while True:
+        with socket.create_server(("127.0.0.1", 0)) as server:
+            port = int(server.getsockname()[1])
+            try:
+                socket.create_server(("127.0.0.1", port + 1)).close()
+            except OSError:
+                continue
+            yield port
+            return
+
+
+@pytest.mark.parametrize("shared", ["0", "1"], ids=["by the agent", "by the worker"])
+def test_workers_meet_at_the_port_that_is_given(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shared: str
+) -> None:
+    """The first free one of several, in each round: firewalls let no other through."""
+    monkeypatch.setenv("TORCH_DISABLE_SHARE_RDZV_TCP_STORE", shared)
+    with taken() as port:
+        alone = handler(tmp_path, master_port=f"{port}-{port + 1}")
+        for _ in range(3):
+            assert alone.next_rendezvous().bootstrap_store_info.master_port == port + 1
+        alone.shutdown()
+
+
+@pytest.mark.parametrize("shared", ["0", "1"], ids=["by the agent", "by the worker"])
+def test_a_port_that_is_taken_is_told_with_its_option(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shared: str
+) -> None:
+    monkeypatch.setenv("TORCH_DISABLE_SHARE_RDZV_TCP_STORE", shared)
+    with taken() as port:
+        alone = handler(tmp_path, master_port=port)
+        with pytest.raises(torchs.RendezvousError, match=f"'master_port'.*free at '127.0.0.1'.*{port}"):
+            alone.next_rendezvous()
+        alone.shutdown()
+
+
+@pytest.mark.parametrize("given", ["0", "65536", "http", "29500-", "29600-29500", "-1", "1-2-3"])
+def test_what_is_no_port_is_refused(tmp_path: Path, given: str) -> None:
+    with pytest.raises(ValueError, match=f"'master_port' .*{given}.*29500-29599"):
+        handler(tmp_path, master_port=given)
+
+
+def static(folder: Path, port: int, **conf: object) -> TorchrunHandler:
+    options = {"use_backend": "static", "rank": 0, "store_endpoint": str(folder / "run.db"), **conf}
+    params = torchs.RendezvousParameters("rendezvous", f"127.0.0.1:{port}", "run", 1, 1, **options)
+    return create_handler(params)
+
+
+def test_static_keeps_the_port_that_was_given(tmp_path: Path) -> None:
+    with taken() as port:
+        free = static(tmp_path, port + 1)
+        for _ in range(2):
+            assert free.next_rendezvous().bootstrap_store_info.master_port == port + 1
+        free.shutdown()
+        late = static(tmp_path, port)
+        with pytest.raises(torchs.RendezvousError, match=f"the endpoint names.*{port}"):
+            late.next_rendezvous()
+        late.shutdown()
+    with pytest.raises(ValueError, match=r"'master_port'.*static"):
+        static(tmp_path, 1234, master_port=1235)
 
 
 def test_the_events_of_torch_are_recorded(tmp_path: Path, recorded: list[dict[str, Any]]) -> None:

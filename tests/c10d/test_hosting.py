@@ -15,8 +15,10 @@ import pytest
 from torch.distributed import TCPStore
 
 from rendezvous_c10d import C10dRendezvousBackend, create_backend
+from rendezvous_c10d._hosting import address_for
 from rendezvous_core import RendezvousConnectionError, RendezvousParameters, RendezvousStateError
 from rendezvous_core.testing.suites.threads import is_blocked, start, together
+from tests.c10d.servers import listening
 
 PATIENCE = 60.0
 
@@ -125,6 +127,103 @@ def test_the_port_is_free_once_the_host_has_closed(open_backend: Open) -> None:
         backend.close()
 
 
+# Where it listens
+
+
+@pytest.mark.parametrize(
+    ("host", "listens"),
+    [
+        ("127.0.0.1", "0100007F"),
+        ("127.0.0.7", "0700007F"),
+        ("localhost", "0100007F"),
+        ("[::1]", "00000000000000000000000001000000"),
+    ],
+)
+def test_a_loopback_endpoint_listens_on_loopback(
+    open_backend: Open, port: int, host: str, listens: str
+) -> None:
+    """Nobody on the network gets at the keys of a run that is this machine's own."""
+    open_backend(host).set_state(b"state")
+    assert listening(port) == [listens]
+    found = open_backend(host, is_host=False).get_state()
+    assert found
+    assert found[0] == b"state"
+
+
+def test_a_name_that_may_mean_something_else_to_others(
+    open_backend: Open, port: int, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As Debian has it, the machine's own name leads to 127.0.1.1 there, and nowhere else."""
+    resolve = socket.getaddrinfo
+
+    def answer(host: str, *arguments: Any, **options: Any) -> list[Any]:
+        return resolve("127.0.1.1" if host == "alpha.example" else host, *arguments, **options)
+
+    monkeypatch.setattr(socket, "getaddrinfo", answer)
+    caplog.set_level(logging.INFO, "rendezvous_c10d")
+    open_backend("alpha.example")
+    assert len(listening(port)) == 1
+    assert set(listening(port)[0]) == {"0"}
+    assert f"The TCPStore at alpha.example:{port} listens on all interfaces" in caplog.text
+
+
+def test_an_address_is_meant_by_a_name_only_if_it_is_the_only_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    known = {
+        "one": ["10.0.0.1"],
+        "own": ["10.0.0.1", "10.9.9.9"],
+        "two": ["10.0.0.1", "10.0.0.2"],
+        "other": ["10.9.9.9"],
+    }
+
+    def answer(host: str, *_: Any, **options: Any) -> list[Any]:
+        return [(socket.AF_INET, 0, 0, "", (address, 0)) for address in known.get(host, [host])]
+
+    monkeypatch.setattr(socket, "getaddrinfo", answer)
+    monkeypatch.setattr("rendezvous_c10d._hosting.can_bind", lambda _, place: place[0].startswith("10.0."))
+    assert [address_for(each) for each in ("one", "own", "two", "other")] == ["10.0.0.1", "10.0.0.1", "", ""]
+    assert address_for("10.0.0.2") == "10.0.0.2"
+
+
+# Who waits
+
+
+def test_who_waits_for_the_host_says_so(
+    open_backend: Open, port: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Once for each reason; the round's time limit is the longest that it waits."""
+    caplog.set_level(logging.INFO, "rendezvous_c10d")
+    with pytest.raises(RendezvousConnectionError, match=r"within 0\.4 s \(connect_timeout\)"):
+        open_backend("127.0.0.1", is_host=False, connect_timeout=60, join_timeout=0.4)
+    waiting = [line for line in caplog.messages if line.startswith("Waiting")]
+    assert len(waiting) == 1
+    assert f"Waiting for the TCPStore at 127.0.0.1:{port}, for up to 0.4 s more: " in waiting[0]
+    assert "Connection refused" in waiting[0]
+
+
+def test_a_name_that_is_not_there_yet_is_waited_for(
+    open_backend: Open, port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As that of a pod whose service is not there when others start."""
+    open_backend("127.0.0.1")
+    resolve = socket.getaddrinfo
+    asked = []
+
+    def answer(host: str, *arguments: Any, **options: Any) -> list[Any]:
+        if host == "pod.example":
+            asked.append(host)
+            if len(asked) < 4:
+                raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+            host = "127.0.0.1"
+        return resolve(host, *arguments, **options)
+
+    monkeypatch.setattr(socket, "getaddrinfo", answer)
+    monkeypatch.setattr(
+        "rendezvous_c10d._tcp.open_client", lambda place, timeout: TCPStore("127.0.0.1", port)
+    )
+    assert open_backend("pod.example", is_host=False).get_state() is None
+    assert len(asked) >= 4
+
+
 # What is said where it cannot be
 
 
@@ -134,7 +233,7 @@ def test_nobody_hosts(open_backend: Open, port: int) -> None:
         open_backend("127.0.0.1", is_host=False, read_timeout=0.3)
     message = str(raised.value)
     assert f"127.0.0.1:{port}: [Errno 111] Connection refused" in message
-    assert "within 0.3 s" in message
+    assert "within 0.3 s (connect_timeout)" in message
     assert "is_host=false" in message
     assert "is_host=true" in message
 
@@ -195,6 +294,9 @@ def test_the_default_port() -> None:
         ("localhost", {"store_type": "tape"}, "store_type"),
         ("localhost", {"read_timeout": "-1"}, "read_timeout"),
         ("localhost", {"read_timeout": "soon"}, "read_timeout"),
+        ("localhost", {"read_timeout": "1e300"}, "read_timeout"),
+        ("localhost", {"connect_timeout": "0"}, "connect_timeout"),
+        ("localhost", {"connect_timeout": "soon"}, "connect_timeout"),
         ("localhost", {"is_host": "perhaps"}, "is_host"),
     ],
 )

@@ -23,6 +23,16 @@ _PING = b"\x0d"
 _READY = _STOPPED = b"\0"
 _CANCELLED = b"\1"
 
+_UNHEARD = 10.0
+"""Seconds after which a connection is dead whose other end does not even acknowledge what is sent.
+
+A server that is busy, or suspended, has a kernel that does. Where the way to it was forgotten, as by a
+middlebox that drops idle connections, nobody does, and waiting for longer is of no use.
+"""
+
+_PROBES = {"TCP_KEEPIDLE": 10, "TCP_KEEPINTVL": 5, "TCP_KEEPCNT": 2}
+"""When the kernel asks whether the other end of a silent connection is there; it keeps middleboxes awake."""
+
 _CHUNK = 1 << 16
 _TOGETHER = 256
 """Questions asked at a time, so that neither side waits for the other to read."""
@@ -52,6 +62,13 @@ class Client:
     def __init__(self, endpoint: Endpoint, patience: float) -> None:
         self._socket = socket.create_connection(endpoint, patience)
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        unheard = {"TCP_USER_TIMEOUT": int(1000 * min(patience, _UNHEARD))}
+        for name, value in {**_PROBES, **unheard}.items():
+            if option := getattr(socket, name, None):  # not every system has them all
+                self._socket.setsockopt(socket.IPPROTO_TCP, option, max(1, value))
+        self.used_at = 0.0
+        """For who lends it: when it was last known to work."""
         # With the kernel's own timeouts a call is one system call instead of two.
         self._socket.setblocking(True)
         limit = pack("@ll", int(patience), int(patience % 1 * 1e6))
@@ -144,7 +161,9 @@ class Client:
         self._socket.settimeout(seconds)
         try:
             self._receive()
-        except TimeoutError:
+        except TimeoutError as error:
+            if error.errno:
+                raise  # it is not our time that is over: nobody is there any more
             return False
         finally:
             self._socket.settimeout(None)

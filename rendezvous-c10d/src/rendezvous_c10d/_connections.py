@@ -24,6 +24,9 @@ _logger = logging.getLogger("rendezvous_c10d")
 _GREETING = 5.0
 """Seconds within which a server must answer a greeting."""
 
+_AGE = 30.0
+"""For how many seconds an idle connection is kept. Those in between may forget it, without a word."""
+
 _RETRY = timedelta(seconds=1)
 """For so long torch repeats an attempt to connect that has failed."""
 
@@ -32,8 +35,10 @@ class Connections:
     """Clients of our own to a TCPStore, as many as make calls at a time, and a handle for C++ code.
 
     A connection serves one call at a time, and a broken one stays broken: it is replaced with the
-    next call. To other stores, and to a TCPStore that speaks another protocol, calls are made in
-    torch's C++ code, through a handle that is not used for anything else.
+    next call, as are all that are idle, since what became of it may have become of them. One that was
+    idle for long is not used again: an idle node keeps two, one of them for C++ code. To other stores,
+    and to a TCPStore that speaks another protocol, calls are made in torch's C++ code, through a handle
+    that is not used for anything else.
 
     Args:
         store: where calls lead. If it hosts a server, it does until `close`. Its timeout is how long
@@ -63,10 +68,10 @@ class Connections:
         self._pid = os.getpid()
 
     def connect(self) -> None:
-        """Open now what the first call, the first wait, and `native` would open."""
+        """Open now what the first call and `native` would open."""
         self.native()
         if self.speaks:
-            with contextlib.suppress(ProtocolError), self._client(), self._client():
+            with contextlib.suppress(ProtocolError), self._client():
                 pass
 
     def native(self) -> Store:
@@ -102,7 +107,7 @@ class Connections:
         except DistStoreError:
             raise
         except (RuntimeError, TimeoutError) as error:
-            raise self._lost(error) from error
+            raise self._lost(error, patience) from error
 
     def wait(self, keys: Sequence[str], seconds: float) -> bool:
         """Block until all keys exist, at most ``seconds``; ``False`` when the time runs out.
@@ -125,9 +130,9 @@ class Connections:
         """Let go of all connections, and of the server if it is hosted here; ends all waits."""
         self._leave_to_parent()
         self._origin = self._quick = self._native = None
-        for client in [*self._busy, *self._idle]:
+        for client in list(self._busy):
             client.close()
-        self._idle.clear()
+        self._drop_idle()
 
     @contextlib.contextmanager
     def _client(self) -> Iterator[Client]:
@@ -137,7 +142,9 @@ class Connections:
         assert self._address is not None
         self._leave_to_parent()
         client = None
+        began = time.monotonic()
         try:
+            self._drop_idle(before=began - _AGE)
             with contextlib.suppress(IndexError):
                 client = self._idle.pop()
             client = client or Client(self._address, self._timeout.total_seconds())
@@ -148,12 +155,12 @@ class Connections:
                 client.close()
             if not isinstance(error, OSError):
                 raise
-            raise self._closed() if self._origin is None else self._lost(error) from error
+            took = time.monotonic() - began
+            raise self._closed() if self._origin is None else self._lost(error, took) from error
         else:
-            if self._origin is None:
-                client.close()
-            else:
-                self._idle.append(client)
+            client.used_at = time.monotonic()
+            self._idle.append(client)
+            self._drop_idle(before=client.used_at - _AGE if self._origin else float("inf"))
         finally:
             self._busy.discard(client)
 
@@ -162,13 +169,19 @@ class Connections:
         if self._pid != os.getpid():
             self._pid, self._idle, self._busy = os.getpid(), [], set()
 
-    def _lost(self, error: Exception) -> StoreConnectionError:
+    def _drop_idle(self, before: float = float("inf")) -> None:
+        """Close the idle connections that were last used before then; the longest idle come first."""
+        with contextlib.suppress(IndexError):
+            while self._idle[0].used_at < before:
+                self._idle.pop(0).close()
+
+    def _lost(self, error: Exception, took: float) -> StoreConnectionError:
         """Forget all connections, since they all lead to the server that was lost, and say why it was."""
         self._quick = self._native = None
-        self._idle.clear()
+        self._drop_idle()
         self._was_lost = True
         if isinstance(error, TimeoutError):
-            return self._silent(self._timeout.total_seconds())
+            return self._silent(took)
         return self._probe() or StoreConnectionError(f"A call to {self._place} has failed: {head(error)}")
 
     def _open(self) -> Store:
@@ -246,7 +259,8 @@ class Connections:
 
     def _silent(self, seconds: float) -> StoreConnectionError:
         return StoreConnectionError(
-            f"There was no answer for {seconds:g} s from {self._place}: is its host suspended, or cut off?"
+            f"There was no answer for {round(seconds, 1):g} s from {self._place}: is its host suspended, or "
+            "cut off?"
         )
 
     def _closed(self) -> StoreConnectionError:

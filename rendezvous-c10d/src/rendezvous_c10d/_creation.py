@@ -23,6 +23,8 @@ _OWNER = "rendezvous-c10d/run"
 _USERS = "rendezvous-c10d/users"
 _UNUSED = "rendezvous-c10d/unused"
 _LINGER = 3.0
+_LONGEST = 1e6
+"""Seconds of a time limit that the clocks of torch and of the system can count."""
 
 
 def create_backend(params: RendezvousParameters) -> tuple[C10dRendezvousBackend, C10dStore]:
@@ -34,7 +36,12 @@ def create_backend(params: RendezvousParameters) -> tuple[C10dRendezvousBackend,
       default, or the path of a file that all nodes see, a fresh one by default.
     - ``is_host``: whether this node hosts the TCPStore. By default it does if the endpoint's host is
       this machine, by any name of any of its addresses.
-    - ``read_timeout`` (60): seconds that a node waits for the host, and for any answer of its store.
+    - ``read_timeout`` (60): seconds that a node waits for any answer of the store.
+
+    And one that all backends have:
+
+    - ``connect_timeout`` (60, or ``read_timeout`` where only that is given): seconds that a node waits
+      for a host, or a name, that is not there yet; at most ``join_timeout``.
 
     Raises:
         ValueError: an option, the endpoint or the run id is wrong.
@@ -53,13 +60,11 @@ def create_backend(params: RendezvousParameters) -> tuple[C10dRendezvousBackend,
         )
     endpoint = parse_endpoint(params.endpoint, DEFAULT_PORT)
     is_host = params.get_as_bool("is_host")
-    read_timeout = params.get_as_float("read_timeout", 60) or 0.0
-    if read_timeout <= 0:
-        raise ValueError(
-            f"The rendezvous configuration option 'read_timeout' ({params.get('read_timeout')!r}) "
-            "must be greater than zero."
-        )
-    found = find_store(endpoint, is_host, read_timeout)
+    read_timeout = _seconds(params, "read_timeout", 60)
+    connect_timeout = min(
+        _seconds(params, "connect_timeout", read_timeout), _seconds(params, "join_timeout", 600)
+    )
+    found = find_store(endpoint, is_host, connect_timeout, read_timeout)
     store = C10dStore(found.store, is_shared=False)
     try:
         _check_owner(store, params.run_id, endpoint, claims=is_host is not False)
@@ -68,6 +73,16 @@ def create_backend(params: RendezvousParameters) -> tuple[C10dRendezvousBackend,
     except BaseException:
         store.close()
         raise
+
+
+def _seconds(params: RendezvousParameters, name: str, default: float) -> float:
+    seconds = params.get_as_float(name, default)
+    if seconds is None or not 0 < seconds <= _LONGEST:
+        raise ValueError(
+            f"The rendezvous configuration option '{name}' ({params.get(name)!r}) must be greater than zero "
+            f"and at most {_LONGEST:g} seconds."
+        )
+    return seconds
 
 
 def _check_owner(store: C10dStore, run_id: str, endpoint: Endpoint, *, claims: bool) -> None:

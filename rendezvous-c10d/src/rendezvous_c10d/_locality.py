@@ -25,14 +25,14 @@ def locate(host: str) -> Verdict:
         return Verdict(False, f"'{host}' cannot be resolved ({error})")
     addresses = dict.fromkeys(str(address[0]) for *_, address in found)
     for family, *_, address in found:
-        if _can_bind(family, (address[0], 0, *address[2:])):
+        if can_bind(family, (address[0], 0, *address[2:])):
             resolves = "" if address[0] == host else f"'{host}' resolves to "
             return Verdict(True, f"{resolves}{address[0]}, an address of this machine")
     resolves = "" if list(addresses) == [host] else f"'{host}' resolves to "
     return Verdict(False, f"{resolves}{', '.join(addresses)}, no address of this machine")
 
 
-def _can_bind(family: int, address: tuple[object, ...]) -> bool:
+def can_bind(family: int, address: tuple[object, ...]) -> bool:
     """Only addresses of this machine can be bound: the kernel knows all its interfaces."""
     try:
         with socket.socket(family, socket.SOCK_DGRAM) as probe:

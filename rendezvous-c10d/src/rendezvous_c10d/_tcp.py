@@ -1,5 +1,6 @@
 """Finds the TCPStore of a run, or hosts it."""
 
+import errno
 import logging
 import socket
 import time
@@ -9,6 +10,7 @@ from typing import NamedTuple
 from torch.distributed import TCPStore
 
 from rendezvous_c10d._connections import head, open_client
+from rendezvous_c10d._hosting import address_for, host_store
 from rendezvous_c10d._locality import Verdict, locate
 from rendezvous_c10d._threads import within
 from rendezvous_core import RendezvousConnectionError
@@ -24,27 +26,34 @@ class Found(NamedTuple):
     hosted: bool
 
 
-def find_store(endpoint: Endpoint, is_host: bool | None, read_timeout: float) -> Found:
+def find_store(
+    endpoint: Endpoint, is_host: bool | None, connect_timeout: float, read_timeout: float
+) -> Found:
     """Connect to the TCPStore at the endpoint, hosting it where that is this machine and nobody does yet.
 
-    Who comes before the host retries for ``read_timeout`` seconds.
+    Who comes before the host, or before its name is known, retries for ``connect_timeout`` seconds. Calls
+    of the store then wait ``read_timeout`` seconds for an answer.
 
     Raises:
         RendezvousConnectionError: no TCPStore answers there; says what each address did.
     """
-    return _Search(endpoint, is_host, read_timeout).run()
+    return _Search(endpoint, is_host, connect_timeout, read_timeout).run()
 
 
 class _Search:
     """The attempts of one node to reach the store."""
 
-    def __init__(self, endpoint: Endpoint, is_host: bool | None, read_timeout: float) -> None:
+    def __init__(
+        self, endpoint: Endpoint, is_host: bool | None, connect_timeout: float, read_timeout: float
+    ) -> None:
         self._endpoint = endpoint
         self._is_host = is_host
         self._timeout = timedelta(seconds=read_timeout)
-        self._deadline = time.monotonic() + read_timeout
+        self._patience = connect_timeout
+        self._deadline = time.monotonic() + connect_timeout
         self._verdict = Verdict(False, "")
-        self._busy: RuntimeError | None = None
+        self._busy: OSError | None = None
+        self._said = ""
 
     def run(self) -> Found:
         pause = 0.05
@@ -57,6 +66,7 @@ class _Search:
                 return Found(store, False)
             if time.monotonic() + pause > self._deadline:
                 raise self._nobody(refusals) from self._busy
+            self._say("; ".join(refusals))
             time.sleep(pause)
             pause = min(2 * pause, 1.0)
 
@@ -76,22 +86,35 @@ class _Search:
 
     def _host(self) -> TCPStore | None:
         """Host the store; ``None`` where the port is taken, maybe by another node of this machine."""
+        address = address_for(self._endpoint.host)
         try:
-            # Its own client goes the shortest way, whatever the name means elsewhere.
-            return TCPStore(
-                "localhost",
-                self._endpoint.port,
-                is_master=True,
-                wait_for_workers=False,
-                timeout=self._timeout,
-            )
-        except RuntimeError as error:  # torch has finer classes, but not in all versions
-            if "EADDRINUSE" not in str(error):
+            store = host_store(address, [self._endpoint.port], self._timeout)
+        except (OSError, RuntimeError) as error:  # torch has finer classes, but not in all versions
+            if not isinstance(error, OSError) or error.errno != errno.EADDRINUSE:
                 raise RendezvousConnectionError(
                     f"This node cannot host the TCPStore at {self._endpoint}: {head(error)}"
                 ) from error
             self._busy = error
             return None
+        if not address:
+            _logger.info(
+                "The TCPStore at %s listens on all interfaces, as '%s' may mean different ones to others: "
+                "give the address of one of them as the endpoint to have it listen there alone.",
+                self._endpoint,
+                self._endpoint.host,
+            )
+        return store
+
+    def _say(self, why: str) -> None:
+        """Tell once for each reason that this node waits."""
+        if why != self._said:
+            self._said = why
+            _logger.info(
+                "Waiting for the TCPStore at %s, for up to %.3g s more: %s",
+                self._endpoint,
+                max(0.0, self._deadline - time.monotonic()),
+                why or "it does not let one in yet",
+            )
 
     def _knock(self) -> list[str]:
         """Say what each address did instead of accepting a connection; nothing when one accepted."""
@@ -143,6 +166,6 @@ class _Search:
                 "If it is this one, set is_host=true."
             )
         return RendezvousConnectionError(
-            f"No TCPStore could be reached at {self._endpoint} within {self._timeout.total_seconds():g} s: "
-            f"{'; '.join(refusals)}. {advice}"
+            f"No TCPStore could be reached at {self._endpoint} within {self._patience:g} s "
+            f"(connect_timeout): {'; '.join(refusals)}. {advice}"
         )

@@ -1,6 +1,7 @@
 """From the parameters of torchrun to a handler."""
 
 import logging
+from collections.abc import Sequence
 from typing import Any
 
 from rendezvous_c10d.torchrun.errors import as_torch_raises
@@ -20,6 +21,8 @@ def create_handler(params: Any) -> TorchrunHandler:
 
     - ``use_backend``: the backend, where torchrun was called with ``--rdzv-backend=rendezvous``.
       (torchrun itself takes an option ``backend`` for a mistake.)
+    - ``master_port`` (any): the port at which the workers of a round meet, or several as ``29500-29599``,
+      of which the first that is free is taken.
     - ``close_on_failure`` (false): a node whose workers failed for good closes the run for all, as
       torch's own handler does, instead of leaving it to the others.
 
@@ -45,8 +48,31 @@ def create_handler(params: Any) -> TorchrunHandler:
     ours = RendezvousParameters(
         name, params.endpoint, params.run_id, params.min_nodes, params.max_nodes, params.local_addr, **options
     )
+    ports = _ports(ours)
     close_on_failure = bool(ours.get_as_bool("close_on_failure", False))
     patience = ours.get_as_float("join_timeout", 600) or 600
     with as_torch_raises():
         handler = get_rendezvous_handler(ours)
-    return TorchrunHandler(handler, params.backend, params.local_addr, close_on_failure, patience)
+    return TorchrunHandler(handler, params.backend, params.local_addr, close_on_failure, patience, ports)
+
+
+def _ports(params: RendezvousParameters) -> Sequence[int]:
+    given = str(params.get("master_port", "")).strip()
+    if not given:
+        return (0,)
+    if params.backend == "static":
+        raise ValueError(
+            f"The option 'master_port' ({given!r}) has no use with the backend static: the endpoint is where "
+            "its workers meet."
+        )
+    first, dash, last = (part.strip() for part in given.partition("-"))
+    if not (_is_port(first) and (_is_port(last) if dash else True) and int(first) <= int(last or first)):
+        raise ValueError(
+            f"The option 'master_port' ({given!r}) must be a port from 1 to 65535, or a range of them such "
+            "as 29500-29599."
+        )
+    return range(int(first), int(last or first) + 1)
+
+
+def _is_port(text: str) -> bool:
+    return text.isascii() and text.isdigit() and 0 < int(text) <= 65535

@@ -1,11 +1,12 @@
 """What torchrun's agent holds."""
 
+import errno
 import logging
 import os
 import sys
 import traceback
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from typing import cast
 
 import torch
@@ -20,8 +21,11 @@ from torch.distributed.elastic.rendezvous import (
 )
 
 import rendezvous_core
+from rendezvous_c10d._hosting import address_for, free_port, host_store
+from rendezvous_c10d._threads import start
 from rendezvous_c10d._torch_store import TorchStore
 from rendezvous_c10d.torchrun.errors import as_torch_raises
+from rendezvous_c10d.torchrun.exiting import RoundStore
 from rendezvous_c10d.torchrun.gathering import Address, gather
 from rendezvous_c10d.torchrun.waiting import Aside, wait_for
 
@@ -43,6 +47,7 @@ class TorchrunHandler(RendezvousHandler):
         local_addr: this node's address in torch's events; found out where it is ``None``.
         close_on_failure: whether `shutdown` closes the run also when this node has failed.
         patience: seconds within which the agents of a round have to confirm it.
+        ports: where workers may meet: the first that is free is taken; any by default.
     """
 
     def __init__(
@@ -52,13 +57,16 @@ class TorchrunHandler(RendezvousHandler):
         local_addr: str | None = None,
         close_on_failure: bool = False,
         patience: float = 600,
+        ports: Sequence[int] = (0,),
     ) -> None:
         self._handler = handler
         self._name = name
         self._local_addr = local_addr
         self._close_on_failure = close_on_failure
         self._patience = patience
+        self._ports = ports
         self._server: TCPStore | None = None
+        self._round: RoundStore | None = None
         self._not_needed = False
         self._failed = False
         # An exception that was being handled before there was a job is not the job's.
@@ -120,22 +128,24 @@ class TorchrunHandler(RendezvousHandler):
         """Close the run, or where this node has failed, leave it to the others; see `create_handler`.
 
         torchrun calls it at its end in either case; it has failed when an exception is on its way, or
-        when it was stopping its workers. Returns whether the others could be told.
+        when it was stopping its workers. Where others have gone on to another round, while this node has
+        finished its part of the one before, the run is theirs. Returns whether the others could be told.
         """
         exception = sys.exception()
         raised = exception is not None and exception is not self._foreign_exception
         # Up to torch 2.7 it also calls before there is an exception, and again afterwards.
         self._failed = self._failed or raised or _is_called_by("_stop_workers")
-        leaves = self._failed and not (self._close_on_failure or self._not_needed)
+        leaves = self._others_went_on or (self._failed and not (self._close_on_failure or self._not_needed))
         told = False
         try:
             with self._recorded("shutdown"):
-                told = wait_for(self._leave if leaves else self._handler.shutdown)
+                told = wait_for(self._leave if leaves else self._close)
         except RendezvousError as error:
             # Raised here, it would hide why this node has failed.
             _logger.warning("%s", error)
         self._server = None
-        did = "left to the others by this node, which has failed" if leaves else "closed by this node"
+        why = "failed" if self._failed else "finished"
+        did = f"left to the others by this node, which has {why}" if leaves else "closed by this node"
         message = f"The run '{self.get_run_id()}' {'is' if told else 'could not be'} {did}."
         if not told:
             _logger.warning(message)
@@ -144,6 +154,7 @@ class TorchrunHandler(RendezvousHandler):
 
     def _form(self) -> RendezvousInfo:
         while True:
+            start(lambda: self._tell_gone(goes_on=True))
             info = self._handler.next_rendezvous()
             self._server = None  # a round forms only when the workers of the former one are gone
             try:
@@ -154,19 +165,66 @@ class TorchrunHandler(RendezvousHandler):
                 self._leave()
                 raise
             if address is not None:
-                store = TorchStore(cast(rendezvous_core.Store, Aside(info.store)))
+                self._round = RoundStore(
+                    info.store, info.world_size, lambda: self._handler.num_nodes_waiting() > 0
+                )
+                store = TorchStore(cast(rendezvous_core.Store, Aside(self._round)))
                 return RendezvousInfo(store, info.rank, info.world_size, RendezvousStoreInfo(*address))
 
     def _host(self, info: rendezvous_core.RendezvousInfo) -> Address:
         own = info.bootstrap_store_info
-        if not self.use_agent_store:
-            return Address(own.master_addr, own.master_port)
-        self._server = TCPStore("localhost", 0, is_master=True, wait_for_workers=False)
-        return Address(own.master_addr, self._server.port)
+        # A launcher that gives ranks has given the port too.
+        is_static = self._handler.get_backend() == "static"
+        ports = [own.master_port] if is_static else self._ports
+        try:
+            host = address_for(own.master_addr)
+            if self.use_agent_store:
+                self._server = host_store(host, ports)
+                return Address(own.master_addr, self._server.port)
+            if 0 not in ports:
+                return Address(own.master_addr, free_port(host, ports))
+        except OSError as error:
+            raise self._no_port(own.master_addr, is_static, error) from error
+        return Address(own.master_addr, own.master_port)
+
+    def _no_port(self, host: str, is_static: bool, error: OSError) -> rendezvous_core.RendezvousError:
+        if error.errno != errno.EADDRINUSE:
+            return rendezvous_core.RendezvousError(
+                f"This node cannot host the store of its workers at its address '{host}': {error}. Give "
+                "one of its addresses as --local-addr."
+            )
+        given = "the endpoint" if is_static else "the option 'master_port'"
+        tried = str(error) if is_static or len(self._ports) == 1 else f"{self._ports[0]}-{self._ports[-1]}"
+        return rendezvous_core.RendezvousError(
+            f"No port that {given} names for the store of the workers is free at '{host}' ({tried}): stop "
+            f"what uses it{'' if is_static else ', or name more ports, as in master_port=29500-29599'}."
+        )
 
     def _leave(self) -> bool:
-        leave: Callable[[], bool] = getattr(self._handler, "leave", self._handler.shutdown)
-        return leave()
+        handler = self._handler
+        if self._others_went_on and isinstance(handler, rendezvous_core.DynamicRendezvousHandler):
+            return handler.leave(done=True)
+        leave: Callable[[], bool] = getattr(handler, "leave", handler.shutdown)
+        told = leave()
+        if told:
+            self._tell_gone(goes_on=False)
+        return told
+
+    @property
+    def _others_went_on(self) -> bool:
+        return self._round is not None and self._round.others_went_on
+
+    def _close(self) -> bool:
+        if self._failed:
+            self._tell_gone(goes_on=False)
+        return self._handler.shutdown()
+
+    def _tell_gone(self, *, goes_on: bool) -> None:
+        """Tell those who may wait at the exit barrier of the present round; they find out later otherwise."""
+        round_store = self._round
+        if round_store is not None:
+            with suppress(rendezvous_core.RendezvousError):
+                round_store.tell_gone(goes_on=goes_on)
 
     @contextmanager
     def _recorded(self, method: str) -> Iterator[None]:
