@@ -5,7 +5,7 @@ with gloo and checkpoints. Each figure is of a job of its own: the seconds from 
 last worker of the new world trains again. Needs torch, the servers of the extras ``[server]`` of
 rendezvous-redis and rendezvous-etcd, and three quiet minutes per contender.
 
-    python benchmarks/torchrun.py --results torchrun.json redis torch
+    python -m benchmarks.torchrun --results torchrun.json redis torch
 
 Results are added to those in the file; the table shows all of them.
 """
@@ -13,7 +13,6 @@ Results are added to those in the file; the table shows all of them.
 import argparse
 import json
 import os
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -21,8 +20,7 @@ from contextlib import AbstractContextManager
 from functools import partial
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
-
+from benchmarks.tables import write
 from tests.c10d import backends
 from tests.c10d.agents import DidNotHappen, Job, until
 from tests.c10d.backends import Backend
@@ -43,6 +41,7 @@ Meeting = Callable[[Path], AbstractContextManager[Backend]]
 Scenario = Callable[[Job], Iterator[Step]]
 
 PATIENCE = 30.0
+PAGE = Path(__file__).parents[1] / "rendezvous-c10d" / "README.md"
 
 CONTENDERS: dict[str, Meeting] = {
     "c10d": backends.c10d,
@@ -120,6 +119,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("contenders", nargs="*", default=list(CONTENDERS), help=", ".join(CONTENDERS))
     parser.add_argument("--results", type=Path, default=Path("torchrun.json"))
+    parser.add_argument(
+        "--write", action="store_true", help=f"put the table into {PAGE.parent.name}/{PAGE.name}"
+    )
     options = parser.parse_args()
     # What is there before torch's C++ code and the resolver look.
     os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "FATAL")
@@ -128,7 +130,10 @@ def main() -> None:
     for contender in options.contenders:
         results[contender] = measure(contender)
         options.results.write_text(json.dumps(results, indent=1))
-    print("\n".join(table(results)))
+    lines = "\n".join(table(results))
+    print(lines)
+    if options.write:
+        write(PAGE, {"torchrun": lines})
 
 
 if __name__ == "__main__":
