@@ -82,10 +82,11 @@ def about(options: argparse.Namespace, argv: list[str], terms: Terms) -> str:
         except importlib.metadata.PackageNotFoundError:
             continue
     shared = ", shared with other work while it was measured" if options.busy else ""
+    place = f"a machine with {os.cpu_count()} processors{shared}, servers included"
+    software = f"{platform.system()}, Python {platform.python_version()}, {', '.join(versions)}"
     taken = (
-        f"Taken on {time.strftime('%Y-%m-%d')} on a machine with {os.cpu_count()} processors{shared}, servers "
-        f"included; {platform.system()}, Python {platform.python_version()}, {', '.join(versions)}. Keep-alive "
-        f"every {terms.keep_alive_interval:g} s, dead after {terms.window:g} s, last call {terms.last_call:g} s."
+        f"Taken on {time.strftime('%Y-%m-%d')} on {place}; {software}. Keep-alive every "
+        f"{terms.keep_alive_interval:g} s, dead after {terms.window:g} s, last call {terms.last_call:g} s."
     )
     command = shlex.join(["python", "-m", "benchmarks", *argv])
     return f"{textwrap.fill(taken, 118, break_on_hyphens=False)}\n\n    {command}"
