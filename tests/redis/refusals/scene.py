@@ -55,7 +55,7 @@ class Scene:
             f"tls-key-file {key}",
             f"tls-ca-cert-file {self.certificates.ca_cert}",
             *(config or ["tls-auth-clients no"]),
-            variant="redis-7",  # no wheel has TLS
+            variant="system",  # no wheel has TLS
         )
         return f"rediss://127.0.0.1:{port}"
 
