@@ -27,6 +27,8 @@ from rendezvous_core.ports.errors import RendezvousTimeoutError as RendezvousTim
 from rendezvous_core.ports.handler import RendezvousHandler as RendezvousHandler
 from rendezvous_core.ports.handler import RendezvousInfo as RendezvousInfo
 from rendezvous_core.ports.handler import RendezvousStoreInfo as RendezvousStoreInfo
+from rendezvous_core.ports.options import Option as Option
+from rendezvous_core.ports.options import read_options as read_options
 from rendezvous_core.ports.parameters import RendezvousParameters as RendezvousParameters
 from rendezvous_core.ports.settings import RendezvousSettings as RendezvousSettings
 from rendezvous_core.ports.settings import RendezvousTimeout as RendezvousTimeout

@@ -34,7 +34,11 @@ DOCS = Path(__file__).parents[3] / "docs" / "cli.md"
             "'nonsense' must have a value",
         ),
         (["run", "--nodes=2", "--conf=min_nodes=3", "--", "true"], ExitCode.USAGE, "'min_nodes'"),
-        (["run", "--nodes=2", "--conf=join_timeout=-1", "--", "true"], ExitCode.USAGE, "join timeout"),
+        (
+            ["run", "--nodes=2", "--conf=join_timeout=-1", "--", "true"],
+            ExitCode.USAGE,
+            "'join_timeout' ('-1')",
+        ),
         (["run", "--spawn=2", "--backend=nope", "--", "true"], ExitCode.USAGE, "'nope' is not registered"),
         (
             ["run", "--nodes=1", "--backend=static", "--endpoint=[::1]:9", "--conf=rank=0", "--", "true"],

@@ -83,7 +83,10 @@ def test_the_backend_is_closed_when_an_option_is_wrong(environment: Environment)
             print(error)
     """)
     assert printed[0] == "closed own"
-    assert "'keep_alive_interval' ('soon') does not represent a valid number" in printed[1]
+    assert (
+        "'keep_alive_interval' ('soon') must be a positive number of seconds from 0.001 to 86400"
+        in printed[1]
+    )
 
 
 def test_backend_and_store_can_be_had_without_a_handler(environment: Environment, tmp_path: Path) -> None:

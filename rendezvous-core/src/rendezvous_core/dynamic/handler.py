@@ -28,8 +28,15 @@ from rendezvous_core.ports.errors import (
     RendezvousTimeoutError,
 )
 from rendezvous_core.ports.handler import RendezvousHandler, RendezvousInfo, RendezvousStoreInfo
+from rendezvous_core.ports.limits import check_address, check_metadata
 from rendezvous_core.ports.parameters import RendezvousParameters
-from rendezvous_core.ports.settings import RendezvousSettings, RendezvousTimeout
+from rendezvous_core.ports.settings import (
+    KEEP_ALIVE_INTERVAL,
+    KEEP_ALIVE_MAX_ATTEMPT,
+    METADATA,
+    RendezvousSettings,
+    RendezvousTimeout,
+)
 from rendezvous_core.ports.store import Store
 from rendezvous_core.protocol.node import Joined, Node
 from rendezvous_core.protocol.operations import Timing
@@ -80,8 +87,8 @@ class DynamicRendezvousHandler(RendezvousHandler):
             run_id,
             min_nodes,
             max_nodes,
-            timeout or RendezvousTimeout(),
-            timedelta(seconds=keep_alive_interval),
+            RendezvousTimeout() if timeout is None else timeout,
+            timedelta(seconds=KEEP_ALIVE_INTERVAL.check(keep_alive_interval)),
             keep_alive_max_attempt,
         )
         return cls(settings, store, backend, local_addr, metadata)
@@ -98,7 +105,7 @@ class DynamicRendezvousHandler(RendezvousHandler):
         self._settings = settings
         self._store = adapt_store(store)
         self._backend = backend if isinstance(backend, MembershipBackend) else RegisterBackend(backend)
-        self._address = local_addr or _host_name()
+        self._address = check_address(local_addr) or _host_name()
         self._was_closed: bool | None = None
 
         timing = Timing(
@@ -111,7 +118,7 @@ class DynamicRendezvousHandler(RendezvousHandler):
             address=self._address,
             pid=os.getpid(),
             dead_after=timing.dead_after,
-            metadata=dict(metadata or {}),
+            metadata=check_metadata({} if metadata is None else metadata),
         )
         node = Node(
             member,
@@ -311,21 +318,11 @@ def create_handler(
 ) -> DynamicRendezvousHandler:
     """Create a handler from ``params``.
 
-    The options of ``params``, in seconds, fractions allowed: ``join_timeout`` (600),
-    ``last_call_timeout`` (30), ``close_timeout`` (30), ``heartbeat_timeout`` (5),
-    ``keep_alive_interval`` (5); and ``keep_alive_max_attempt`` (3), ``metadata`` (a mapping, or
-    text such as ``rack=r1;zone=a``).
+    Reads the options of `HANDLER_OPTIONS`.
 
     Raises:
-        ValueError: an option is no number, or impossible; names it.
+        ValueError: an option is none that it may be; names it and its range.
     """
-    interval, attempts = (
-        params.get_as_float("keep_alive_interval", 5),
-        params.get_as_int("keep_alive_max_attempt", 3),
-    )
-    if interval is None or attempts is None:
-        name = "keep_alive_interval" if interval is None else "keep_alive_max_attempt"
-        raise TypeError(f"The rendezvous configuration option '{name}' must not be None.")
     return DynamicRendezvousHandler.from_backend(
         params.run_id,
         store,
@@ -333,33 +330,11 @@ def create_handler(
         params.min_nodes,
         params.max_nodes,
         params.local_addr,
-        RendezvousTimeout(
-            _timeout(params, "join"),
-            _timeout(params, "last_call"),
-            _timeout(params, "close"),
-            _timeout(params, "heartbeat"),
-        ),
-        interval,
-        attempts,
-        _metadata(params),
+        RendezvousTimeout.from_params(params),
+        KEEP_ALIVE_INTERVAL.read(params),
+        KEEP_ALIVE_MAX_ATTEMPT.read(params),
+        METADATA.read(params),
     )
-
-
-def _timeout(params: RendezvousParameters, name: str) -> timedelta | None:
-    seconds = params.get_as_float(f"{name}_timeout")
-    return None if seconds is None else timedelta(seconds=seconds)
-
-
-def _metadata(params: RendezvousParameters) -> Mapping[str, str]:
-    value = params.get("metadata", {})
-    if isinstance(value, Mapping):
-        return {str(name): str(text) for name, text in value.items()}
-    pairs = [pair.partition("=") for pair in str(value).split(";")]
-    if not all(name and separator for name, separator, _ in pairs):
-        raise ValueError(
-            f"The rendezvous configuration option 'metadata' ({value!r}) must look like 'rack=r1;zone=a'."
-        )
-    return {name.strip(): text.strip() for name, _, text in pairs}
 
 
 def _rank(members: Sequence[Member], previous: Sequence[str]) -> Sequence[str]:

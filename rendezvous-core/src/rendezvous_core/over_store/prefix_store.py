@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from rendezvous_core.plugins.loading import adapt_store
+from rendezvous_core.ports.arguments import check_key
 from rendezvous_core.ports.store import Store, Timeout, Value, Write, peek
 
 
@@ -17,6 +18,7 @@ class PrefixStore(Store):
     def __init__(self, prefix: str, store: Store) -> None:
         store = adapt_store(store)
         super().__init__(store.timeout)
+        check_key(prefix)
         self._start = f"{prefix}/"
         self._store = store
 

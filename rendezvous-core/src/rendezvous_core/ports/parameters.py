@@ -2,13 +2,22 @@
 
 import math
 import re
+from collections.abc import Iterable
 from typing import Any
 
 from rendezvous_core.ports.endpoint import redact
+from rendezvous_core.ports.limits import (
+    MAX_ENDPOINT,
+    MAX_RUN_ID,
+    check_address,
+    check_nodes,
+    check_run_id,
+    check_text,
+    parse_boolean,
+    shown,
+)
 
 _SECRET = re.compile(r"pass|pwd|secret|token|credential|auth|key", re.IGNORECASE)
-_TRUE = {"1", "true", "t", "yes", "y"}
-_FALSE = {"0", "false", "f", "no", "n"}
 
 
 class RendezvousParameters:
@@ -27,7 +36,8 @@ class RendezvousParameters:
             them, or the typed value.
 
     Raises:
-        ValueError: no backend name, ``min_nodes`` below one, or ``max_nodes`` below ``min_nodes``.
+        ValueError: no backend name; ``min_nodes`` below one, ``max_nodes`` below ``min_nodes``, or no
+            integers; an endpoint, run id or address that is no text, too long, or cannot be encoded.
     """
 
     def __init__(
@@ -42,22 +52,13 @@ class RendezvousParameters:
     ) -> None:
         if not backend:
             raise ValueError(f"The rendezvous backend name ({backend!r}) must be a non-empty string.")
-        if min_nodes < 1:
-            raise ValueError(
-                f"The minimum number of rendezvous nodes ({min_nodes}) must be greater than zero."
-            )
-        if max_nodes < min_nodes:
-            raise ValueError(
-                f"The maximum number of rendezvous nodes ({max_nodes}) must be greater than or equal to "
-                f"the minimum number of rendezvous nodes ({min_nodes})."
-            )
-        self.backend = backend
-        self.endpoint = endpoint
-        self.run_id = run_id
-        self.min_nodes = min_nodes
-        self.max_nodes = max_nodes
-        self.local_addr = local_addr
+        self.backend = check_text("The rendezvous backend name", backend, MAX_RUN_ID)
+        self.endpoint = check_text("The endpoint", "" if endpoint is None else endpoint, MAX_ENDPOINT)
+        self.run_id = check_run_id(run_id, least=0)
+        self.min_nodes, self.max_nodes = check_nodes(min_nodes, max_nodes)
+        self.local_addr = check_address(local_addr)
         self.config = kwargs
+        self._secrets: frozenset[str] = frozenset()
 
     def get(self, key: str, default: Any = None) -> Any:
         """Return the option ``key``, or ``default`` where it is not given."""
@@ -70,15 +71,12 @@ class RendezvousParameters:
             ValueError: the option is something else.
         """
         value = self.get(key, default)
-        if value is None or isinstance(value, bool):
-            return value
-        if isinstance(value, int | str):
-            text = str(value).strip().lower()
-            if text in _TRUE:
-                return True
-            if text in _FALSE:
-                return False
-        raise self._invalid(key, value, "boolean")
+        if value is None:
+            return None
+        flag = parse_boolean(value)
+        if flag is None:
+            raise self._invalid(key, value, "boolean")
+        return flag
 
     def get_as_int(self, key: str, default: int | None = None) -> int | None:
         """Return the option ``key`` as an integer.
@@ -114,19 +112,21 @@ class RendezvousParameters:
             raise self._invalid(key, value, "number")
         return number
 
+    def hide(self, names: Iterable[str]) -> None:
+        """Show the options of these names as ``***`` from now on, beside those whose names tell."""
+        self._secrets = self._secrets.union(names)
+
     def __repr__(self) -> str:
         fields = ["backend", "endpoint", "run_id", "min_nodes", "max_nodes", "local_addr"]
-        shown = [f"{name}={redact(repr(getattr(self, name)))}" for name in fields]
-        shown += [f"{key}={_shown(key, value)}" for key, value in self.config.items()]
-        return f"{type(self).__name__}({', '.join(shown)})"
+        told = [f"{name}={redact(repr(getattr(self, name)))}" for name in fields]
+        told += [f"{key}={self._shown(key, value)}" for key, value in self.config.items()]
+        return f"{type(self).__name__}({', '.join(told)})"
 
-    @staticmethod
-    def _invalid(key: str, value: object, kind: str) -> ValueError:
+    def _invalid(self, key: str, value: object, kind: str) -> ValueError:
         return ValueError(
-            f"The rendezvous configuration option '{key}' ({_shown(key, value)}) does not represent "
+            f"The rendezvous configuration option '{key}' ({self._shown(key, value)}) does not represent "
             f"a valid {kind} value."
         )
 
-
-def _shown(key: str, value: object) -> str:
-    return "'***'" if _SECRET.search(key) else redact(repr(value))
+    def _shown(self, key: str, value: object) -> str:
+        return "'***'" if key in self._secrets or _SECRET.search(key) else shown(value)

@@ -2,7 +2,50 @@
 
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import ClassVar
+
+from rendezvous_core.ports.limits import (
+    DAY,
+    check_duration,
+    check_integer,
+    check_nodes,
+    check_run_id,
+    refusal,
+)
+from rendezvous_core.ports.options import Option
+from rendezvous_core.ports.parameters import RendezvousParameters
+
+_TIMEOUTS = {
+    "join": Option("join_timeout", "seconds", "for how long a node waits for its round", 600),
+    "last_call": Option(
+        "last_call_timeout", "seconds", "for how long late nodes are waited for once the minimum is there", 30
+    ),
+    "close": Option("close_timeout", "seconds", "for how long closing and leaving are tried", 30),
+    "heartbeat": Option(
+        "heartbeat_timeout", "seconds", "within which a heartbeat must reach the backend", 5, most=DAY
+    ),
+}
+KEEP_ALIVE_INTERVAL = Option(
+    "keep_alive_interval", "seconds", "between two heartbeats of a node", 5, most=DAY
+)
+KEEP_ALIVE_MAX_ATTEMPT = Option(
+    "keep_alive_max_attempt",
+    "integer",
+    "after so many intervals without a heartbeat a node is dead",
+    3,
+    least=1,
+    most=10_000,
+)
+METADATA = Option(
+    "metadata", "pairs", "what rank policies and people may know of this node, such as its rack"
+)
+
+HANDLER_OPTIONS = (*_TIMEOUTS.values(), KEEP_ALIVE_INTERVAL, KEEP_ALIVE_MAX_ATTEMPT, METADATA)
+"""The options of the dynamic handler, which every backend has but those that build a handler of their own."""
+
+
+def read_silence(params: RendezvousParameters) -> float:
+    """Return after how many seconds without a heartbeat a node counts as dead."""
+    return float(KEEP_ALIVE_INTERVAL.read(params) * KEEP_ALIVE_MAX_ATTEMPT.read(params))
 
 
 class RendezvousTimeout:
@@ -12,18 +55,11 @@ class RendezvousTimeout:
         join: time within which `next_rendezvous` must complete (600 s).
         last_call: extra time for late nodes once ``min_nodes`` are there (30 s).
         close: time within which closing and leaving must be confirmed (30 s).
-        heartbeat: time within which one heartbeat must reach the backend (5 s).
+        heartbeat: time within which one heartbeat must reach the backend (5 s), at most a day.
 
     Raises:
-        ValueError: a timeout is not positive.
+        ValueError: a timeout is no ``timedelta``, below a millisecond, or above 31 years.
     """
-
-    _DEFAULTS: ClassVar[dict[str, timedelta]] = {
-        "join": timedelta(seconds=600),
-        "last_call": timedelta(seconds=30),
-        "close": timedelta(seconds=30),
-        "heartbeat": timedelta(seconds=5),
-    }
 
     def __init__(
         self,
@@ -38,12 +74,16 @@ class RendezvousTimeout:
         self._heartbeat = self._checked("heartbeat", heartbeat)
 
     @classmethod
-    def _checked(cls, name: str, value: timedelta | None) -> timedelta:
+    def from_params(cls, params: RendezvousParameters) -> "RendezvousTimeout":
+        """Read the options that are named as the timeouts here, ``join_timeout`` and so on."""
+        return cls(**{name: timedelta(seconds=option.read(params)) for name, option in _TIMEOUTS.items()})
+
+    @staticmethod
+    def _checked(name: str, value: timedelta | None) -> timedelta:
+        option = _TIMEOUTS[name]
         if value is None:
-            return cls._DEFAULTS[name]
-        if value <= timedelta(0):
-            raise ValueError(f"The {name} timeout ({value}) must be positive.")
-        return value
+            return timedelta(seconds=option.default)
+        return check_duration(f"The {name} timeout", value, *option.bounds)
 
     @property
     def join(self) -> timedelta:
@@ -72,7 +112,8 @@ class RendezvousSettings:
 
     Raises:
         ValueError: an empty run id, ``min_nodes`` below one, ``max_nodes`` below ``min_nodes``, a
-            ``keep_alive_interval`` that is not positive, or ``keep_alive_max_attempt`` below one.
+            ``keep_alive_interval`` that is not from a millisecond to a day, or a
+            ``keep_alive_max_attempt`` that is not from 1 to 10000; or both make more than a day.
     """
 
     run_id: str
@@ -83,18 +124,19 @@ class RendezvousSettings:
     keep_alive_max_attempt: int
 
     def __post_init__(self) -> None:
-        if not self.run_id:
-            raise ValueError("The run id must be a non-empty string.")
-        if self.min_nodes < 1:
-            raise ValueError(f"The minimum number of nodes ({self.min_nodes}) must be greater than zero.")
-        if self.max_nodes < self.min_nodes:
+        check_run_id(self.run_id)
+        least, most = check_nodes(self.min_nodes, self.max_nodes)
+        if not isinstance(self.timeout, RendezvousTimeout):
+            raise refusal("The timeout", self.timeout, "a RendezvousTimeout")
+        check_duration("The keep-alive interval", self.keep_alive_interval, *KEEP_ALIVE_INTERVAL.bounds)
+        lowest, highest = map(int, KEEP_ALIVE_MAX_ATTEMPT.bounds)
+        attempts = check_integer("The keep-alive max attempt", self.keep_alive_max_attempt, lowest, highest)
+        if (silence := self.keep_alive_interval.total_seconds() * attempts) > DAY:
             raise ValueError(
-                f"The maximum number of nodes ({self.max_nodes}) must be greater than or equal to "
-                f"the minimum number of nodes ({self.min_nodes})."
+                f"A node would be dead after {attempts} keep-alive intervals of "
+                f"{self.keep_alive_interval.total_seconds():g} s: keep_alive_interval times "
+                f"keep_alive_max_attempt ({silence:g} s) must be at most a day ({DAY:g} s)."
             )
-        if self.keep_alive_interval <= timedelta(0):
-            raise ValueError(f"The keep-alive interval ({self.keep_alive_interval}) must be positive.")
-        if self.keep_alive_max_attempt < 1:
-            raise ValueError(
-                f"The keep-alive max attempt ({self.keep_alive_max_attempt}) must be greater than zero."
-            )
+        # Integers of numpy and others become Python's: what is written must be readable.
+        for name, value in (("min_nodes", least), ("max_nodes", most), ("keep_alive_max_attempt", attempts)):
+            object.__setattr__(self, name, value)

@@ -9,8 +9,10 @@ from datetime import timedelta
 from secrets import token_hex
 from typing import Any, Literal, NoReturn
 
+from rendezvous_core.ports.arguments import check_seconds_of, guard
 from rendezvous_core.ports.calls import shielded_method
 from rendezvous_core.ports.errors import RendezvousError, RendezvousTimeoutError
+from rendezvous_core.ports.limits import MAX_INTEGER, check_integer, is_unicode, shown
 
 Timeout = timedelta | float
 """A duration: a `timedelta` (as torch's stores take it) or a number of seconds."""
@@ -57,6 +59,10 @@ class Store(ABC):
     done on another thread where the main thread asks for it (see `ports.calls`). In a child of fork a store
     works, or raises `RendezvousError` at once.
 
+    Arguments are checked here, for the methods of every subclass, before the store is asked: keys are
+    text without surrogates, a list of keys is no bare string, amounts are integers of 64 bits, and
+    timeouts are at most 31 years; else ``TypeError`` or ``ValueError`` says what is meant.
+
     The methods that are not abstract are built on those that are. Their own keys are ordinary keys:
     a barrier uses ``<key>/num_members`` and ``<key>/last_member``, as torch's does; a queue uses
     ``<key>/queue/head``, ``<key>/queue/tail`` and ``<key>/queue/<number>``.
@@ -66,6 +72,7 @@ class Store(ABC):
         super().__init_subclass__(**arguments)
         for name in _OPERATIONS & vars(cls).keys():
             setattr(cls, name, shielded_method(vars(cls)[name]))
+        guard(cls)
 
     def __init__(self, timeout: Timeout = DEFAULT_TIMEOUT) -> None:
         self.set_timeout(timeout)
@@ -77,9 +84,10 @@ class Store(ABC):
 
     def set_timeout(self, timeout: Timeout) -> None:
         """Change `timeout`; raises ``ValueError`` unless it is positive."""
-        duration = timeout if isinstance(timeout, timedelta) else timedelta(seconds=timeout)
-        if duration <= timedelta(0):
-            raise ValueError(f"The timeout of a store ({duration}) must be positive.")
+        limit = seconds(timeout)
+        duration = timedelta(seconds=max(limit, 0))
+        if not duration:
+            raise ValueError(f"The timeout of a store ({limit:g} seconds) must be positive.")
         self._timeout = duration
 
     @abstractmethod
@@ -145,7 +153,8 @@ class Store(ABC):
         Raises ``ValueError``, and writes nothing, unless there are as many values as keys.
         """
         check_pairs(keys, values)
-        for key, value in zip(keys, values, strict=True):
+        encoded = [encode(value) for value in values]  # what is no value is found before any is written
+        for key, value in zip(keys, encoded, strict=True):
             self.set(key, value)
 
     def peek_all(self, keys: Sequence[str]) -> list[bytes | None]:
@@ -165,7 +174,7 @@ class Store(ABC):
 
         Not in torch's stores. Override it where several writes can be sent together.
         """
-        for method, key, value in writes:
+        for method, key, value in [(method, key, encode(value)) for method, key, value in writes]:
             self.append(key, value) if method == "append" else self.set(key, value)
 
     def queue_push(self, key: str, value: Value) -> None:
@@ -224,16 +233,16 @@ class Store(ABC):
         A key serves one barrier: once complete it lets everybody through, and who gave up there
         still counts.
         """
-        if world_size < 1:
-            raise ValueError(f"The world_size of a barrier ({world_size}) must be greater than zero.")
+        world_size = check_integer("The world_size of a barrier", world_size, 1, MAX_INTEGER)
+        limit = self._limit(timeout)
         members, last = f"{key}/num_members", f"{key}/last_member"
         if self.add(members, 1) >= world_size:
             self.set(last, b"1")
         try:
-            self.wait([last], timeout)
+            self.wait([last], limit)
         except RendezvousTimeoutError as error:
             raise RendezvousTimeoutError(
-                f"Timed out after {self._limit(timeout):g} s at the barrier {key!r}: "
+                f"Timed out after {limit:g} s at the barrier {key!r}: "
                 f"{self.add(members, 0)} of {world_size} have come."
             ) from error
 
@@ -277,14 +286,32 @@ class Store(ABC):
         return seconds(self._timeout if timeout is None else timeout)
 
 
+guard(Store)
+
+
 def encode(value: Value) -> bytes:
-    """Turn what may be written into what is stored."""
-    return value.encode() if isinstance(value, str) else bytes(memoryview(value))
+    """Turn what may be written into what is stored.
+
+    Raises:
+        TypeError: it is neither text nor bytes.
+        ValueError: it is text that holds surrogates.
+    """
+    if isinstance(value, str):
+        if not is_unicode(value):
+            raise ValueError(
+                f"The value {shown(value)} holds half a character (a surrogate), which cannot be written "
+                "as UTF-8; give bytes."
+            )
+        return value.encode()
+    try:
+        return bytes(memoryview(value))
+    except TypeError as error:
+        raise TypeError(f"A value of a store must be text (str) or bytes, not {shown(value)}.") from error
 
 
 def seconds(timeout: Timeout) -> float:
-    """Turn a duration into seconds."""
-    return timeout.total_seconds() if isinstance(timeout, timedelta) else float(timeout)
+    """Turn a duration into seconds; raises as `check_seconds_of` does."""
+    return check_seconds_of(timeout.total_seconds() if isinstance(timeout, timedelta) else timeout)
 
 
 def integer(key: str, value: bytes | None) -> int:
@@ -296,6 +323,8 @@ def integer(key: str, value: bytes | None) -> int:
 
 def check_pairs(keys: Sequence[str], values: Sequence[Value]) -> None:
     """Refuse a `Store.multi_set` whose ``keys`` and ``values`` differ in number."""
+    if isinstance(values, str | bytes):
+        raise TypeError(f"multi_set takes a list of values: write [{shown(values)}] where there is but one.")
     if len(keys) != len(values):
         raise ValueError(f"multi_set needs one value per key, not {len(values)} for {len(keys)} keys.")
 

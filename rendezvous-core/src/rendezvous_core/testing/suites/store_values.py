@@ -1,8 +1,9 @@
 """What a store holds: values, counters, and what is atomic."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from itertools import chain
+from typing import Any
 
 import pytest
 
@@ -14,6 +15,15 @@ from rendezvous_core.testing.suites.threads import start, together
 
 KEYS = ("key", "a/b", "/a", "a", "a//b", "a/", "..", "a b", "%2F", "*", "\u00fc\u540d", "K" * 200, "\n", "")
 """Keys that a careless encoding would refuse or mix up; some are the folders of others."""
+
+NO_KEYS: Mapping[str, object] = {
+    "nothing": None,
+    "number": 5,
+    "bytes": b"key",
+    "list": ["key"],
+    "surrogate": "\ud800",
+    "undecodable": "key\udcff",
+}
 
 
 class StoreValues(StoreFixtures):
@@ -52,6 +62,70 @@ class StoreValues(StoreFixtures):
         for key in KEYS:
             assert other.delete_key(key)
             assert not store.check([key])
+
+    @pytest.mark.parametrize("key", NO_KEYS.values(), ids=NO_KEYS)
+    def test_what_is_no_key(self, store: Store, key: Any) -> None:
+        """What is no text, or no text that others can read, is refused by every method, and stays out."""
+        calls: list[Callable[[], object]] = [
+            *(partial(call, key) for call in (store.get, store.delete_key, store.queue_len, store.queue_pop)),
+            *(partial(call, key, b"1") for call in (store.set, store.append, store.queue_push)),
+            *(
+                partial(call, ["key", key])
+                for call in (store.check, store.wait, store.multi_get, store.peek_all)
+            ),
+            partial(store.add, key, 1),
+            partial(store.compare_set, key, b"", b"1"),
+            partial(store.multi_set, ["key", key], [b"1", b"2"]),
+            partial(store.write_all, [("set", key, b"1")]),
+            partial(store.barrier, key, 1),
+        ]
+        for call in calls:
+            error = start(call).exception(self.patience)
+            assert isinstance(error, TypeError | ValueError), f"{call} led to {error!r}"
+            assert "key" in str(error)
+            assert not isinstance(error, UnicodeError)
+        assert store.list_keys() == []
+
+    def test_a_key_is_no_list_of_keys(self, store: Store) -> None:
+        """One key where several are expected is refused, as Python would take its letters for keys."""
+        store.multi_set(["a", "b"], [b"1", b"2"])
+        for call in (store.check, store.wait, store.multi_get, store.peek_all):
+            with pytest.raises(TypeError, match=r"\['ab'\]"):
+                start(call, "ab").result(self.patience)
+        with pytest.raises(TypeError, match=r"\['ab'\]"):
+            store.multi_set("ab", [b"3", b"4"])
+        with pytest.raises(TypeError, match="34"):
+            store.multi_set(["a", "b"], "34")
+        assert store.multi_get(["a", "b"]) == [b"1", b"2"]
+
+    @pytest.mark.parametrize(
+        "value", [None, 5, 1.5, ["a"], "\ud800"], ids=["nothing", "number", "fraction", "list", "surrogate"]
+    )
+    def test_what_is_no_value(self, store: Store, value: Any) -> None:
+        """What is neither text nor bytes is refused by every method, and not written."""
+        store.set("key", b"old")
+        for call in (
+            partial(store.set, "key", value),
+            partial(store.append, "key", value),
+            partial(store.compare_set, "key", b"old", value),
+            partial(store.compare_set, "key", value, b"new"),
+            partial(store.multi_set, ["key", "other"], [b"new", value]),
+            partial(store.write_all, [("set", "key", value)]),
+            partial(store.queue_push, "queue", value),
+        ):
+            error = start(call).exception(self.patience)
+            assert isinstance(error, TypeError | ValueError), f"{call} led to {error!r}"
+            assert not isinstance(error, UnicodeError)
+        assert store.get("key") == b"old"
+        assert store.queue_len("queue") == 0
+
+    @pytest.mark.parametrize("amount", [None, "1", 1.5, 2**63], ids=["nothing", "text", "fraction", "large"])
+    def test_what_is_no_amount(self, store: Store, amount: Any) -> None:
+        """``add`` takes integers of 64 bits, and never rounds."""
+        store.set("key", b"5")
+        error = start(store.add, "key", amount).exception(self.patience)
+        assert isinstance(error, TypeError | ValueError), f"got {error!r}"
+        assert store.get("key") == b"5"
 
     def test_runs_are_apart(self, connect: Callable[..., Store], run_id: str) -> None:
         """No key of one run is seen in another, however similar their ids and keys are."""

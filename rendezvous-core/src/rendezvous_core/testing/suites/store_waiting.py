@@ -5,6 +5,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from functools import partial
 from itertools import chain
+from typing import Any
 
 import pytest
 
@@ -153,6 +154,34 @@ class StoreWaiting(StoreFixtures):
             with pytest.raises(ValueError, match="positive"):
                 store.set_timeout(impossible)
         assert store.timeout == timedelta(minutes=1)
+
+    @pytest.mark.parametrize(
+        "timeout",
+        ["5", None, float("nan"), 1e10, timedelta.max],
+        ids=["text", "nothing", "nan", "large", "timedelta"],
+    )
+    def test_what_is_no_timeout(self, store: Store, timeout: Any) -> None:
+        """What is no number of seconds, or more of them than anything can wait for, is refused."""
+        store.set("key", b"")
+        calls: list[Callable[[], object]] = [partial(store.set_timeout, timeout)]
+        if timeout is not None:
+            calls += [partial(store.wait, ["key"], timeout), partial(store.barrier, "barrier", 1, timeout)]
+            calls += [partial(store.queue_pop, "queue", timeout=timeout)]
+        for call in calls:
+            error = start(call).exception(self.patience)
+            assert isinstance(error, TypeError | ValueError), f"{call} led to {error!r}"
+            assert "timeout" in str(error)
+
+    def test_the_longest_timeout(self, store: Store, other: Store) -> None:
+        """31 years, which some give for ever, can be waited for."""
+        store.set_timeout(1e9)
+        reading, popping = start(store.get, "key"), start(store.queue_pop, "queue")
+        waiting = start(store.wait, ["key"], 1e9)
+        assert is_blocked(reading, self.moment)
+        other.set("key", b"value")
+        other.queue_push("queue", b"value")
+        waiting.result(self.patience)
+        assert reading.result(self.patience) == popping.result(self.patience) == b"value"
 
     # Queues
 
