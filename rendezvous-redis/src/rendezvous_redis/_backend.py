@@ -74,7 +74,8 @@ class RedisRendezvousBackend(MembershipBackend):
         self._client.call_once(
             PUT_MEMBER,
             (*first, *(key for key in keys if key not in first)),
-            *(self._run.ttl, node, record, int(announce), *set(self._run.views.values())),
+            *(self._run.ttl, node, record, int(announce), self._run.view_ttl),
+            *set(self._run.views.values()),
             patience=self._patience,
             topic=node,
         )

@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass, field
+from typing import Any
 
 from rendezvous_core import RendezvousParameters
 
@@ -45,11 +46,16 @@ class RedisOptions:
     """What the keys of all runs begin with."""
     ttl: float = 7200.0
     """After how many seconds without a heartbeat or a write the keys of a run expire."""
+    view_ttl: float | None = None
+    """After how many seconds without a heartbeat of a node that holds it a view of the store is forgotten.
+
+    For handlers it follows from their settings; else it is ``ttl``.
+    """
 
     def __post_init__(self) -> None:
-        for name in ("connect_timeout", "read_timeout", "ttl"):
+        for name in ("connect_timeout", "read_timeout", "ttl", "view_ttl"):
             value = getattr(self, name)
-            if not (math.isfinite(value) and value > 0):
+            if value is not None and not (math.isfinite(value) and value > 0):
                 raise ValueError(f"The option '{name}' ({value:g} seconds) must be positive and finite.")
         if self.db is not None and self.db < 0:
             raise ValueError(f"The option 'db' ({self.db}) must be the number of a database, from 0 on.")
@@ -66,7 +72,7 @@ class RedisOptions:
         """
         connecting = params.get_as_float("connect_timeout", cls.connect_timeout) or 0.0
         joining = params.get_as_float("join_timeout", 600) or 0.0
-        given = {
+        given: dict[str, Any] = {
             name: str(params.get(name))
             for name in (
                 "user", "password", "sentinel_user", "sentinel_password",

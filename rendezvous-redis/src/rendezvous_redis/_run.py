@@ -39,6 +39,8 @@ class RedisRun:
         self.keys: Keys = keys_of(self._tag)
         self.ttl = round(options.ttl * 1000)
         """Milliseconds after which the keys expire."""
+        self.view_ttl = options.ttl if options.view_ttl is None else options.view_ttl
+        """Seconds after which a view of the store that no node holds is forgotten."""
         self.patience = options.read_timeout
         """Seconds for which the store tries to reach the server."""
         self.short_patience = min(_PATIENCE, options.read_timeout)

@@ -102,16 +102,17 @@ PUT_MEMBER = _script(
     _ONCE,
     """
     -- members, bell, values, queues, views, other keys of the run, call; ..., ttl, node, record, whether
-    -- to announce, views of the store that are in use. Forgets what lies under views that are not.
+    -- to announce, seconds, views of the store that are in use. Forgets what lies under views that have
+    -- not been in use for so many seconds.
     if ARGV[6] == '1' then
         redis.call('XADD', KEYS[2], 'MAXLEN', 1, '*', 'n', ARGV[4])
     end
     redis.call('HSET', KEYS[1], ARGV[4], ARGV[5])
     local now = tonumber(redis.call('TIME')[1])
-    for i = 7, #ARGV do
+    for i = 8, #ARGV do
         redis.call('ZADD', KEYS[5], now, ARGV[i])
     end
-    for _, view in ipairs(redis.call('ZRANGEBYSCORE', KEYS[5], '-inf', now - ARGV[3] / 1000)) do
+    for _, view in ipairs(redis.call('ZRANGEBYSCORE', KEYS[5], '-inf', '(' .. now - ARGV[7])) do
         for i = 3, 4 do
             local cursor = '0'
             repeat

@@ -1,10 +1,15 @@
 """What the entry point ``redis`` offers to the registry."""
 
+from dataclasses import replace
+
 from rendezvous_core import RendezvousBackend, RendezvousParameters, hookimpl
 from rendezvous_redis._backend import RedisRendezvousBackend
 from rendezvous_redis._options import RedisOptions
 from rendezvous_redis._run import RedisRun
 from rendezvous_redis._store import RedisStore
+
+_LEAST_VIEW_TTL = 60.0
+"""Seconds for which what a past round has stored outlives the last heartbeat of those who hold it."""
 
 
 def create_backend(params: RendezvousParameters) -> tuple[RedisRendezvousBackend, RedisStore]:
@@ -45,4 +50,4 @@ def _options(params: RendezvousParameters) -> RedisOptions:
             f"The option 'ttl' ({options.ttl:g} seconds) must be at least twice keep_alive_interval * "
             f"keep_alive_max_attempt ({silence:g} seconds), or the keys of a live run could expire."
         )
-    return options
+    return replace(options, view_ttl=min(options.ttl, max(_LEAST_VIEW_TTL, 2 * silence)))
