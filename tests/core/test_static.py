@@ -95,6 +95,13 @@ def test_a_run_id_can_be_used_again(create: Create) -> None:
         assert all(handler.shutdown() for handler in handlers)
 
 
+def test_all_may_leave_and_come_again(create: Create) -> None:
+    handlers = [create(nodes=2, rank=rank) for rank in (0, 1)]
+    for _ in range(2):
+        together(handlers)
+        assert [handler.leave(done=True) for handler in handlers] == [True, True]
+
+
 def test_it_waits_for_all_nodes_and_tells_who_is_missing(create: Create) -> None:
     with pytest.raises(RendezvousTimeoutError, match=r"did not complete within 0.5 s .* more needed"):
         create(nodes=2, rank=0, timeout="0.5").next_rendezvous()

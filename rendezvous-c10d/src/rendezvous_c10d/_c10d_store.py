@@ -166,6 +166,20 @@ class C10dStore(Store):
             raise RendezvousError("Stores of torch cannot list their keys before torch 2.10.") from error
         return [key for key in keys if key not in _BOOKKEEPING] if self._is_file else keys
 
+    def forget(self, prefix: str) -> None:
+        """See base class; raises as `list_keys` does."""
+        doomed = [key for key in self.list_keys() if key.startswith(f"{prefix}/")]
+
+        def delete(store: Any) -> None:
+            if isinstance(store, Client):
+                store.delete_keys(doomed)
+                return
+            for key in doomed:
+                store.delete_key(key)
+
+        if doomed:
+            self._connections.call(delete)
+
     def watch(self, keys: Sequence[str], seconds: float) -> bool:
         """Block until all keys exist, at most ``seconds``; ``False`` when the time runs out.
 

@@ -123,6 +123,14 @@ class Client:
         self._send(_DELETE_KEY, _key(key))
         return self._number() == 1
 
+    def delete_keys(self, keys: Sequence[str]) -> None:
+        """Remove keys, many at a time."""
+        for start in range(0, len(keys), _TOGETHER):
+            some = keys[start : start + _TOGETHER]
+            self._send(*(_DELETE_KEY + _key(key) for key in some))
+            for _ in some:
+                self._number()
+
     def num_keys(self) -> int:
         """Count the keys."""
         self._send(_NUM_KEYS)

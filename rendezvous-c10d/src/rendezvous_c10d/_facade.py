@@ -97,6 +97,11 @@ class StoreFacade:
         with known_to_torch():
             self._port.write_all(writes)
 
+    def forget(self, prefix: str) -> None:
+        """See `rendezvous_core.Store`."""
+        with known_to_torch():
+            self._port.forget(prefix)
+
     def queue_push(self, key: str, value: Value) -> None:
         """See base class."""
         with known_to_torch():

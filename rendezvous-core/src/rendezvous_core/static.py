@@ -72,6 +72,10 @@ class StaticRendezvousHandler(RendezvousHandler):
         """See base class."""
         return self._group.get_run_id()
 
+    def leave(self, *, done: bool = False) -> bool:
+        """See base class. The run stays open also when all are done."""
+        return self._group.leave()
+
     def shutdown(self) -> bool:
         """Leave the group and release all resources; the run stays open for the other nodes."""
         try:

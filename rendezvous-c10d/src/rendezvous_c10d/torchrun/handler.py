@@ -5,7 +5,7 @@ import logging
 import os
 import sys
 import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import cast
 
@@ -201,11 +201,7 @@ class TorchrunHandler(RendezvousHandler):
         )
 
     def _leave(self) -> bool:
-        handler = self._handler
-        if self._others_went_on and isinstance(handler, rendezvous_core.DynamicRendezvousHandler):
-            return handler.leave(done=True)
-        leave: Callable[[], bool] = getattr(handler, "leave", handler.shutdown)
-        told = leave()
+        told = self._handler.leave(done=self._others_went_on)
         if told:
             self._tell_gone(goes_on=False)
         return told
