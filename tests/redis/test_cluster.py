@@ -124,6 +124,10 @@ def test_refusals(cluster: Cluster, shared_server: RedisServer, open_run: OpenRu
     with pytest.raises(RendezvousStateError, match="correct them") as caught:
         open_run(cluster.endpoint, user="somebody", password="s3cret")
     assert "s3cret" not in str(caught.value)
+    for node in cluster.nodes:
+        ask(node, "ACL", "SETUSER", "node", "on", ">s3cret", "~*", "+@all", "-cluster")
+    with pytest.raises(RendezvousStateError, match="grant what the README"):
+        open_run(cluster.endpoint, user="node", password="s3cret")
     with pytest.raises(RendezvousStateError, match="is no cluster"):
         open_run(f"cluster://{shared_server.endpoint}")
 

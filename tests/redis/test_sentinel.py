@@ -240,6 +240,14 @@ def test_refusals(sentinels: Sentinels, shared_server: RedisServer, open_run: Op
         open_run(f"sentinel://{shared_server.endpoint}/main")
 
 
+def test_no_permission(sentinels: Sentinels, open_run: OpenRun) -> None:
+    """Who may not ask a server whether it is the primary is told so when a run is opened."""
+    for server in (sentinels.first, sentinels.second):
+        ask(server, "ACL", "SETUSER", "node", "on", ">s3cret", "~*", "+@all", "-role")
+    with pytest.raises(RendezvousStateError, match=r"grant what the README.*role"):
+        open_run(sentinels.endpoint, user="node", password="s3cret")
+
+
 def detach(sentinels: Sentinels) -> None:
     """Let the replica get nothing any more."""
     ask(sentinels.replica, "REPLICAOF", "NO", "ONE")
