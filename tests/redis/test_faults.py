@@ -17,7 +17,7 @@ from rendezvous_core.testing import Proxy
 from rendezvous_core.testing.suites.threads import is_blocked, start
 from rendezvous_redis import RedisRendezvousBackend, RedisServer, RedisStore
 from tests.redis.conftest import OpenRun
-from tests.redis.groups import ask
+from tests.redis.groups import ask, until
 
 PATIENCE = 60.0
 MOMENT = 0.2
@@ -161,6 +161,41 @@ def test_closing_ends_all_calls(shared_server: RedisServer, open_run: OpenRun) -
         assert isinstance(each.exception(PATIENCE), RendezvousConnectionError)
     with pytest.raises(RendezvousConnectionError, match="closed"):
         store.set("key", b"value")
+
+
+def test_signal_handler_in_a_wait(shared_server: RedisServer, open_run: OpenRun) -> None:
+    """A signal handler may call anything, waits included, in the middle of a wait of its thread."""
+    run, other = open_run(shared_server.endpoint), RedisStore(open_run(shared_server.endpoint))
+    backend, store = RedisRendezvousBackend(run), RedisStore(run)
+    done: list[object] = []
+
+    def handle(*_: object) -> None:
+        done.append(store.get("inner"))
+        done.append(store.queue_pop("queue"))
+        done.append(store.add("number", 1))
+        done.append(backend.wait_for_change(None, 0))
+
+    def awaits(name: str) -> object:
+        return ask(shared_server, "HEXISTS", run.keys.waiters, name)
+
+    def act() -> None:
+        until(lambda: awaits("kouter"))
+        os.kill(os.getpid(), signal.SIGUSR1)
+        until(lambda: awaits("kinner"))
+        other.set("inner", b"value")
+        until(lambda: awaits("qqueue"))
+        other.queue_push("queue", b"item")
+        until(lambda: len(done) == 4)
+        other.set("outer", b"value")
+
+    former = signal.signal(signal.SIGUSR1, handle)
+    try:
+        acting = start(act)
+        assert store.get("outer") == b"value"
+        acting.result(PATIENCE)
+    finally:
+        signal.signal(signal.SIGUSR1, former)
+    assert done == [b"value", b"item", 1, False]
 
 
 @pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")

@@ -1,12 +1,12 @@
 """Waits for what is to come into the store: for all threads of a process, over one connection."""
 
-import itertools
 import os
 import threading
 import time
 from collections.abc import Collection, Iterable
 from contextlib import suppress
 from functools import partial
+from queue import Empty, SimpleQueue
 from secrets import token_hex
 
 from rendezvous_core import RendezvousConnectionError, RendezvousError
@@ -24,7 +24,18 @@ class _Wait:
     def __init__(self, names: Iterable[str]) -> None:
         self.missing = set(names)
         self.error: RendezvousError | None = None
-        self.stirred = threading.Event()
+        self.thread = threading.get_ident()
+        # Unlike an event, it may be stirred by a signal handler in the middle of a wait.
+        self._stirs: SimpleQueue[None] = SimpleQueue()
+
+    def stir(self) -> None:
+        """Have the thread look what has become of its wait."""
+        self._stirs.put(None)
+
+    def rest(self, deadline: float) -> None:
+        """Block until the thread is stirred, at most until ``deadline``."""
+        with suppress(Empty):
+            self._stirs.get(timeout=max(0.0, deadline - time.monotonic()))
 
 
 class Mailbox:
@@ -32,6 +43,9 @@ class Mailbox:
 
     Names are ``k`` and a key, or ``q`` and a queue. One of the threads that wait reads the mail of
     all; when it has what it waits for, another one takes over. Mail is but a hint to look.
+
+    A signal handler may wait in the middle of a wait of its thread: the lock lets it in, so what is
+    looped over is copied before, and it reads by itself where the thread that it interrupts is the reader.
     """
 
     def __init__(self, run: RedisRun) -> None:
@@ -40,7 +54,7 @@ class Mailbox:
 
     def _begin(self) -> None:
         self._pid = os.getpid()
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._waits: dict[str, set[_Wait]] = {}
         self._reader: _Wait | None = None
         self._renew()
@@ -58,17 +72,16 @@ class Mailbox:
         if os.getpid() != self._pid:
             self._begin()
         wait = _Wait(names)
-        with self._lock:
-            for name in wait.missing:
-                self._waits.setdefault(name, set()).add(wait)
         try:
+            with self._lock:
+                for name in names:
+                    self._waits.setdefault(name, set()).add(wait)
             self._look(names, deadline)
             while wait.missing and time.monotonic() < deadline:
                 if self._reads(wait):
                     self._read(deadline)
                 else:
-                    wait.stirred.wait(deadline - time.monotonic())
-                    wait.stirred.clear()
+                    wait.rest(deadline)
                     if wait.error is not None:
                         raise wait.error
         finally:
@@ -85,7 +98,7 @@ class Mailbox:
         with self._lock:
             if self._reader is None:
                 self._reader = wait
-            return self._reader is wait
+            return self._reader is wait or self._reader.thread == wait.thread
 
     def _read(self, deadline: float) -> None:
         """Wait for mail, and look at what it names; without any, at everything."""
@@ -97,7 +110,7 @@ class Mailbox:
             self._renew()
             named = None
         with self._lock:
-            names = [name for name in self._waits if named is None or name in named]
+            names = [name for name in list(self._waits) if named is None or name in named]
         try:
             self._look(names, deadline)
         except RendezvousConnectionError as error:
@@ -133,21 +146,20 @@ class Mailbox:
                 for wait in self._waits.pop(name, ()):
                     wait.missing.discard(name)
                     if not wait.missing:
-                        wait.stirred.set()
+                        wait.stir()
 
     def _fail(self, error: RendezvousError) -> None:
         """Have all fail: each by itself would be as patient as this one was."""
         with self._lock:
-            for waits in self._waits.values():
-                for wait in waits:
-                    wait.error = error
-                    wait.stirred.set()
+            for wait in self._all():
+                wait.error = error
+                wait.stir()
 
     def _leave(self, wait: _Wait) -> list[str]:
         """Hand on the reading; return what nobody here awaits any more though it has not come."""
         unwanted = []
         with self._lock:
-            for name in wait.missing:
+            for name in list(wait.missing):
                 others = self._waits.get(name, set())
                 others.discard(wait)
                 if not others:
@@ -156,7 +168,9 @@ class Mailbox:
             if self._reader is wait:
                 self._reader = None
             if self._reader is None:
-                for successor in itertools.chain.from_iterable(self._waits.values()):
-                    successor.stirred.set()
-                    break
+                for successor in self._all()[:1]:
+                    successor.stir()
         return unwanted
+
+    def _all(self) -> list[_Wait]:
+        return [wait for waits in list(self._waits.values()) for wait in list(waits)]
