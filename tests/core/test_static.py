@@ -136,9 +136,9 @@ def refused(reason: str, **options: Any) -> None:
 
 def test_the_rank_must_be_given_and_in_range() -> None:
     refused("option 'rank' of the static rendezvous is absent")
-    refused(r"'rank' \('x'\) does not represent a valid integer", rank="x")
+    refused(r"'rank' \('x'\) must be an integer from 0", rank="x")
     refused(r"'rank' \(3\) must be from 0 to 2, since there are 3 nodes", rank=3, nodes=3)
-    refused(r"'rank' \(-1\) must be from 0 to 2", rank="-1", nodes=3)
+    refused(r"'rank' \('-1'\) must be an integer from 0", rank="-1", nodes=3)
 
 
 def test_the_endpoint_must_be_given_with_a_port() -> None:

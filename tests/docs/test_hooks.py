@@ -103,6 +103,19 @@ def meet(*racks):
 """
 
 
+def test_declared_options_are_known_and_others_refused(installed: Path) -> None:
+    script = """
+        from rendezvous_core import RendezvousParameters, get_rendezvous_handler
+
+        get_rendezvous_handler(RendezvousParameters("threads", "", "run", 1, 1, space="outer"))
+        try:
+            get_rendezvous_handler(RendezvousParameters("threads", "", "run", 1, 1, spice="outer"))
+        except ValueError as error:
+            print(error)
+    """
+    assert run(installed, script) == "The backend 'threads' has no option 'spice'; did you mean 'space'?\n"
+
+
 def test_ranks_follow_racks(installed: Path) -> None:
     printed = run(installed, f"{MEET}\nprint(*meet('b', 'a', 'b', 'a', 'c'))")
     assert printed.split() == ["a", "a", "b", "b", "c"]
@@ -118,6 +131,8 @@ def test_events_become_metrics(installed: Path) -> None:
 
 def test_a_plugin_may_build_the_whole_handler(installed: Path) -> None:
     script = """
+        import time
+
         from rendezvous_core import RendezvousParameters, get_rendezvous_handler
 
         handler = get_rendezvous_handler(RendezvousParameters("whole", "", "run", 1, 1))

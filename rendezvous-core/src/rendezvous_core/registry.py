@@ -12,6 +12,7 @@ from rendezvous_core.plugins.loading import (
 )
 from rendezvous_core.ports.backend import MembershipBackend, RendezvousBackend
 from rendezvous_core.ports.handler import RendezvousHandler
+from rendezvous_core.ports.options import Option, check_options
 from rendezvous_core.ports.parameters import RendezvousParameters
 from rendezvous_core.ports.store import Store
 
@@ -80,6 +81,7 @@ class RendezvousHandlerRegistry:
                     plugin.distribution,
                     creator,
                 )
+            _check_options(plugin, params)
             handler = plugin.call("rendezvous_handler", RendezvousHandler, params=params)
             if handler is None:
                 handler = _dynamic_handler(plugin, params)
@@ -111,6 +113,7 @@ def create_backend(params: RendezvousParameters) -> MembershipBackend:
     plugin = _plugin(params.backend)
     if plugin.implements("rendezvous_handler") and not plugin.implements("rendezvous_backend"):
         raise plugin.error("builds whole handlers and opens no backend: it can be joined, not looked at")
+    _check_options(plugin, params)
     return _open_backend(plugin, params)
 
 
@@ -120,6 +123,25 @@ def create_store(params: RendezvousParameters, backend: MembershipBackend) -> St
     Raises as `RendezvousHandlerRegistry.create_handler`.
     """
     return _open_store(_plugin(params.backend), params, backend)
+
+
+def backend_options(params: RendezvousParameters) -> tuple[Option, ...] | None:
+    """Return all options that ``params.backend`` has, those of its handler too.
+
+    ``None`` where its plugin does not declare them: then nobody can tell which are read.
+
+    Raises:
+        UnknownBackendError: nobody provides the backend.
+        RendezvousPluginError: its plugin cannot be loaded, is claimed twice, or breaks its contract.
+    """
+    return _plugin(params.backend).options(params)
+
+
+def _check_options(plugin: Plugin, params: RendezvousParameters) -> None:
+    options = plugin.options(params)
+    if options is not None:
+        params.hide(name for option in options if option.secret for name in option.names)
+        check_options(params.backend, params.config, options)
 
 
 def _dynamic_handler(plugin: Plugin, params: RendezvousParameters) -> RendezvousHandler:

@@ -8,6 +8,7 @@ dynamic handler and of that backend; ``timeout`` is another name of ``join_timeo
 """
 
 import ipaddress
+from collections.abc import Sequence
 
 from rendezvous_core.dynamic.handler import DynamicRendezvousHandler, create_handler
 from rendezvous_core.plugins.hookspecs import hookimpl
@@ -15,8 +16,9 @@ from rendezvous_core.ports.backend import RendezvousBackend
 from rendezvous_core.ports.endpoint import parse_endpoint, redact
 from rendezvous_core.ports.errors import RendezvousStateError
 from rendezvous_core.ports.handler import RendezvousHandler, RendezvousInfo, RendezvousStoreInfo
+from rendezvous_core.ports.options import Option
 from rendezvous_core.ports.parameters import RendezvousParameters
-from rendezvous_core.registry import create_backend, create_store
+from rendezvous_core.registry import backend_options, create_backend, create_store
 
 
 class StaticRendezvousHandler(RendezvousHandler):
@@ -84,24 +86,49 @@ class StaticRendezvousHandler(RendezvousHandler):
             self._backend.close()
 
 
+_RANK = Option(
+    "rank", "integer", "the rank of this node, from 0 to the number of nodes - 1", unset="required"
+)
+_STORE_BACKEND = Option(
+    "store_backend",
+    "text",
+    "name of the backend that carries the shared store; its options and those of the handler are there too",
+    unset="`sqlite` on one machine",
+)
+_STORE_ENDPOINT = Option("store_endpoint", "text", "where that backend is", "", unset="the backend's own")
+_TIMEOUT = Option("timeout", "seconds", "another name of `join_timeout`, as in torch", unset="600 s")
+_OPTIONS = (_RANK, _STORE_BACKEND, _STORE_ENDPOINT, _TIMEOUT)
+
+
+@hookimpl
+def rendezvous_options(params: RendezvousParameters) -> Sequence[Option] | None:
+    """Declare the options of this backend, and those of the one that carries its store."""
+    name = _STORE_BACKEND.read(params) or "sqlite"
+    if name == params.backend:
+        return None  # which is refused in a moment
+    others = backend_options(RendezvousParameters(name, "", "", 1, 1, **params.config))
+    return None if others is None else (*_OPTIONS, *others)
+
+
 @hookimpl
 def rendezvous_handler(params: RendezvousParameters) -> StaticRendezvousHandler:
     """Build the handler of the node whose rank the options give."""
     world_size = params.max_nodes
-    rank = params.get_as_int("rank")
+    rank = _RANK.read(params)
     if rank is None:
         raise ValueError("The option 'rank' of the static rendezvous is absent: give this node's rank.")
-    if not 0 <= rank < world_size:
+    if rank >= world_size:
         raise ValueError(
             f"The option 'rank' ({rank}) must be from 0 to {world_size - 1}, "
             f"since there are {world_size} nodes."
         )
     bootstrap = _bootstrap(params.endpoint)
-    options = {key: value for key, value in params.config.items() if key != "rank"}
-    name = options.pop("store_backend", None) or _default_store(bootstrap, world_size)
-    endpoint = options.pop("store_endpoint", "")
-    if "timeout" in options:
-        options.setdefault("join_timeout", options.pop("timeout"))
+    name = _STORE_BACKEND.read(params) or _default_store(bootstrap, world_size)
+    endpoint = _STORE_ENDPOINT.read(params)
+    own = {name for option in _OPTIONS for name in option.names}
+    options = {key: value for key, value in params.config.items() if key not in own}
+    if (timeout := _TIMEOUT.read(params)) is not None:
+        options.setdefault("join_timeout", timeout)
     group = RendezvousParameters(
         name, endpoint, params.run_id, world_size, world_size, params.local_addr, **options
     )

@@ -21,9 +21,9 @@ def params(backend, **options):
 def create(backend, **options):
     return get_rendezvous_handler(params(backend, **options))
 
-def error(function, *arguments):
+def error(function, *arguments, **options):
     try:
-        result = function(*arguments)
+        result = function(*arguments, **options)
     except Exception as error:
         for kind in type(error).__mro__:
             print(kind.__name__)

@@ -1,9 +1,10 @@
 """The hooks of a plugin. Implement those you need, marked with `hookimpl`; each docstring is the contract.
 
 An entry point of the group ``rendezvous.backends`` names a module or an object that holds the hooks of
-one backend, or of several: ``params.backend`` tells which is asked for. Handler, backend and store are
-asked of that plugin alone. What belongs to no backend goes into the group ``rendezvous.plugins``, and
-what makes stores of ours out of another package's into ``rendezvous.stores``, by that package's name.
+one backend, or of several: ``params.backend`` tells which is asked for. Options, handler, backend and
+store are asked of that plugin alone. What belongs to no backend goes into the group
+``rendezvous.plugins``, and what makes stores of ours out of another package's into ``rendezvous.stores``,
+by that package's name.
 
 Rank policies and observers of every loaded plugin are called, whatever backend is in use: those of
 ``rendezvous.plugins`` first, each group in the order of its entry points' names.
@@ -17,6 +18,7 @@ import pluggy
 
 from rendezvous_core.ports.backend import RendezvousBackend
 from rendezvous_core.ports.handler import RendezvousHandler
+from rendezvous_core.ports.options import Option
 from rendezvous_core.ports.parameters import RendezvousParameters
 from rendezvous_core.ports.store import Store
 
@@ -58,6 +60,17 @@ class RankCandidate(Protocol):
     @property
     def metadata(self) -> Mapping[str, str]:
         """What the node tells about itself, such as its rack."""
+
+
+@hookspec(firstresult=True)
+def rendezvous_options(params: RendezvousParameters) -> Sequence[Option] | None:
+    """Declare the options of the backend ``params.backend``.
+
+    Asked before any other hook, and to list the options, with parameters that name the backend alone.
+    Whoever gives an option that is not declared, or a value that it cannot have, is refused. Those of
+    the dynamic handler are known beside them where `rendezvous_backend` is implemented. Without this
+    hook, or with ``None``, nobody can know which options are read: unknown ones pass.
+    """
 
 
 @hookspec(firstresult=True)

@@ -2,6 +2,7 @@
 
 import logging
 import threading
+from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
@@ -10,6 +11,9 @@ import pluggy
 from rendezvous_core.plugins import hookspecs as _hookspecs
 from rendezvous_core.plugins.hookspecs import PROJECT, RankCandidate, RendezvousEvent
 from rendezvous_core.ports.errors import RendezvousError
+from rendezvous_core.ports.options import Option
+from rendezvous_core.ports.parameters import RendezvousParameters
+from rendezvous_core.ports.settings import HANDLER_OPTIONS
 from rendezvous_core.ports.store import Store
 
 if TYPE_CHECKING:
@@ -84,6 +88,18 @@ class Plugin:
     def implements(self, hook: str) -> bool:
         """Whether this plugin has an implementation of ``hook``."""
         return bool(getattr(self._manager.hook, hook).get_hookimpls())
+
+    def options(self, params: RendezvousParameters) -> tuple[Option, ...] | None:
+        """Return all options that somebody reads from ``params``; ``None`` where the plugin does not say."""
+        declared = self.call("rendezvous_options", Sequence, params=params)
+        if declared is None:
+            return None
+        options = (*declared, *(HANDLER_OPTIONS if self.implements("rendezvous_backend") else ()))
+        names = Counter(name for option in options for name in getattr(option, "names", (None,)))
+        if wrong := [name for name, times in names.items() if name is None or times > 1]:
+            problem = f"declares the option '{wrong[0]}' twice" if wrong[0] else f"declares {declared!r}"
+            raise self.error(f"{problem}; rendezvous_options returns each Option once, without the handler's")
+        return options
 
     def error(self, problem: str) -> RendezvousPluginError:
         return _error(self.group, self.name, self.distribution, problem)

@@ -1,6 +1,5 @@
 """Options as they are declared: one table says what is read, what is refused, and what people are shown."""
 
-import difflib
 import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -188,6 +187,8 @@ def check_options(backend: str, given: Mapping[str, object], options: Iterable[O
 
 def _advice(backend: str, name: str, known: Iterable[str]) -> str:
     """Name what may have been meant. What stands behind a misspelt name may be a password: do not show it."""
+    import difflib
+
     if name == "timeout" and "join_timeout" in known:
         return "; did you mean 'join_timeout'?"
     near = difflib.get_close_matches(name.lower().replace("-", "_"), known, 1, 0.65)

@@ -4,9 +4,16 @@ import re
 
 from rendezvous_core.plugins.hookspecs import hookimpl
 from rendezvous_core.ports.backend import RendezvousBackend
+from rendezvous_core.ports.options import Option
 from rendezvous_core.ports.parameters import RendezvousParameters
 from rendezvous_core.sqlite.backend import SqliteBackend
 from rendezvous_core.sqlite.store import SqliteStore
+
+
+@hookimpl
+def rendezvous_options() -> tuple[Option, ...]:
+    """Declare that there are none beside those of the handler."""
+    return ()
 
 
 @hookimpl
