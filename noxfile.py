@@ -163,6 +163,15 @@ def other_torch(session: nox.Session) -> None:
     session.run("pytest", *SPREAD, *own_tests("rendezvous-c10d", str(session.python)), *arguments)
 
 
+@nox.session(python=pythons("rendezvous-redis")[0])
+def oldest_redis_py(session: nox.Session) -> None:
+    """rendezvous-redis with the oldest client that it allows: what reaches into it."""
+    oldest = next(each for each in PROJECTS["rendezvous-redis"]["dependencies"] if each.startswith("redis>="))
+    session.install(*TEST_TOOLS, *from_folders("rendezvous-redis"), oldest.replace(">=", "=="))
+    chosen = ("operations", "connections", "doubt", "faults", "arrival", "tls_groups")
+    session.run("pytest", *SPREAD, *(f"tests/redis/test_{each}.py" for each in chosen), *session.posargs)
+
+
 @nox.session
 def wheels(session: nox.Session) -> None:
     """Each distribution built, installed alone into a fresh environment, and used there."""

@@ -134,7 +134,7 @@ def test_members_that_arrive_late(shared_server: RedisServer, open_run: OpenRun)
     backend = RedisRendezvousBackend(run)
 
     def put(number: int, record: bytes) -> None:
-        perform(run, PUT_MEMBER, list(run.keys)[2:7], number, 60_000, "node", record, 0)
+        perform(run, PUT_MEMBER, list(run.keys)[2:7], number, 60_000, "node", record, 0, 60)
 
     put(2, b"new")
     put(1, b"old")
