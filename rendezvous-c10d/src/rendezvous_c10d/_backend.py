@@ -1,5 +1,7 @@
 """The backend over a store of torch."""
 
+from collections.abc import Sequence
+
 from torch.distributed import Store
 
 from rendezvous_c10d._c10d_store import C10dStore
@@ -23,6 +25,11 @@ class C10dRendezvousBackend(StoreBackend):
     def __init__(self, store: Store | C10dStore, run_id: str) -> None:
         adapted = store if isinstance(store, C10dStore) else C10dStore(store)
         super().__init__(adapted, run_id, "c10d")
+
+    @property
+    def hosts(self) -> Sequence[str] | None:
+        """See base class."""
+        return self._store.hosts
 
     def _wait(self, key: str, timeout: float) -> bool:
         # Not `Store.wait`, which asks once more whether the key is there, for a wait ends also when somebody

@@ -54,6 +54,11 @@ class C10dStore(Store):
         self._connections = Connections(store, is_shared=is_shared)
         self._is_file = isinstance(store, dist.FileStore)
 
+    @property
+    def hosts(self) -> Sequence[str] | None:
+        """Where the server is; ``None`` if that is not known."""
+        return self._connections.hosts
+
     def connect(self) -> None:
         """Open now the connections that would be opened when they are needed."""
         self._connections.connect()

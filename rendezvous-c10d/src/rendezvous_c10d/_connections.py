@@ -67,6 +67,11 @@ class Connections:
         self._was_lost = False
         self._pid = os.getpid()
 
+    @property
+    def hosts(self) -> Sequence[str] | None:
+        """Where the server is; ``None`` if that is not known."""
+        return (self._address.host,) if self._address else None
+
     def connect(self) -> None:
         """Open now what the first call and `native` would open."""
         self.native()

@@ -39,6 +39,11 @@ class RedisRendezvousBackend(MembershipBackend):
         return "redis"
 
     @property
+    def hosts(self) -> list[str]:
+        """See base class."""
+        return self._client.hosts
+
+    @property
     def run(self) -> RedisRun:
         """The run that was given, to open its store."""
         return self._run

@@ -68,6 +68,11 @@ class Client:
     def __str__(self) -> str:
         return str(self._target)
 
+    @property
+    def hosts(self) -> list[str]:
+        """Where the servers are."""
+        return [endpoint.host for endpoint in self._target.hosts] or ["localhost"]
+
     def call(self, *command: Any, patience: float) -> Any:
         """Perform one command."""
         return self.call_all(command, patience=patience)[0]

@@ -3,6 +3,7 @@
 import os
 import pty
 import signal
+import socket
 from pathlib import Path
 
 import pytest
@@ -28,7 +29,7 @@ def test_a_run_is_shown_with_all_its_nodes(rdzv: Rdzv) -> None:
     for node in status["nodes"][:2]:
         assert joined[node["pid"]]["rank"] == node["rank"]
         assert joined[node["pid"]]["node"] == node["node"]
-        assert node["address"] == "127.0.0.1"
+        assert (node["host"], node["address"]) == (socket.gethostname(), "127.0.0.1")
         assert node["heartbeat_age"] >= 0
     assert sum(node["coordinates"] for node in status["nodes"]) == 1
 
@@ -39,7 +40,7 @@ def test_the_table_is_for_people(rdzv: Rdzv) -> None:
     shown = rdzv.call("status").stdout
     assert "job  3 to 3 nodes" in shown
     assert "round 0 is forming: 1 of 3 nodes here, 2 missing." in shown
-    assert f"127.0.0.1  {node.pid}" in shown
+    assert f"{socket.gethostname()} (127.0.0.1)  {node.pid}" in shown
     assert "coordinator" in shown
     assert "\x1b" not in shown, "no colors in a pipe"
 

@@ -4,14 +4,16 @@ import statistics
 import threading
 import time
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass
 
 from msgspec.structs import replace
 
 from rendezvous_core.dynamic.handler import DynamicRendezvousHandler
+from rendezvous_core.dynamic.round_store import rounds_key
 from rendezvous_core.ports.backend import MembershipBackend, Token
 from rendezvous_core.ports.errors import RendezvousError
-from rendezvous_core.ports.handler import BOOTSTRAP_KEYS, RendezvousInfo
+from rendezvous_core.ports.handler import BOOTSTRAP_KEYS, LOOPBACK_KEY, RendezvousInfo
 from rendezvous_core.ports.parameters import RendezvousParameters
 from rendezvous_core.ports.store import Store
 from rendezvous_core.protocol.codec import encode_state
@@ -190,8 +192,11 @@ def check_meeting(params: RendezvousParameters) -> float:
     for info in infos:
         if isinstance(info, Exception):
             raise info
-        for key in BOOTSTRAP_KEYS:
+        for key in (*BOOTSTRAP_KEYS, LOOPBACK_KEY):
             info.store.delete_key(key)
+    backend = create_backend(params)
+    with closing(backend):
+        create_store(params, backend).delete_key(rounds_key(params.run_id))
     for handler in handlers:
         handler.shutdown()
     return took

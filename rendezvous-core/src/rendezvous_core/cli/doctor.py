@@ -12,6 +12,7 @@ from rendezvous_core.cli.checkup import CHECKS, Finding, Patient, check_meeting
 from rendezvous_core.cli.exit_codes import ExitCode
 from rendezvous_core.cli.options import Target, backend_options, output_options
 from rendezvous_core.plugins.loading import RendezvousPluginError
+from rendezvous_core.ports.addresses import address_towards
 from rendezvous_core.ports.errors import RendezvousError
 
 
@@ -40,6 +41,8 @@ def _findings(target: Target) -> Iterator[Finding]:
         yield Finding("reach the backend", False, None, str(error), remedy)
         return
     yield Finding("reach the backend", True, None)
+    found = address_towards(patient.backends[0].hosts)
+    yield Finding("address for others", True, None, f"{found.address}: {found.reason}")
     with closing(patient):
         for name, check, remedy in CHECKS:
             try:

@@ -8,7 +8,7 @@ from typing import Any, Literal
 from rendezvous_core.ports.errors import RendezvousStateError
 from rendezvous_core.ports.parameters import RendezvousParameters
 from rendezvous_core.protocol.codec import decode_member, decode_state
-from rendezvous_core.protocol.records import Member, Phase, State
+from rendezvous_core.protocol.records import Member, Phase, State, place
 from rendezvous_core.registry import create_backend
 
 Standing = Literal["active", "silent", "lost", "left", "done", "waiting", "away"]
@@ -31,9 +31,16 @@ class NodeLook:
     heartbeat_age: float | None = None
     """Seconds since its last heartbeat: as observed, or a hint by the clock of its host."""
     metadata: Mapping[str, str] | None = None
+    host: str | None = None
+    """What its machine calls itself."""
+
+    @property
+    def place(self) -> str:
+        """Where it is, for people; empty where that is not known."""
+        return place(self.host or "", self.address or "")
 
     def __str__(self) -> str:
-        return f"{self.address} pid {self.pid}" if self.address else f"node {self.node[:8]}"
+        return f"{self.place} pid {self.pid}" if self.address else f"node {self.node[:8]}"
 
 
 @dataclass(frozen=True)
@@ -137,7 +144,15 @@ def _describe(run_id: str, state: State, members: Mapping[str, Member], ages: Ma
         if member is None:
             return NodeLook(node, rank, standing, coordinates, None)
         return NodeLook(
-            node, rank, standing, coordinates, member.address, member.pid, ages[node], member.metadata
+            node,
+            rank,
+            standing,
+            coordinates,
+            member.address,
+            member.pid,
+            ages[node],
+            member.metadata,
+            member.host,
         )
 
     def is_heard(node: str) -> bool:

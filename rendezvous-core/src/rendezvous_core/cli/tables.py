@@ -45,7 +45,7 @@ def _row(node: NodeLook) -> Iterable[RenderableType]:
         "" if node.rank is None else str(node.rank),
         Text(node.standing, style=_COLORS.get(node.standing, "red")),
         age,
-        node.address or "",
+        node.place,
         "" if node.pid is None else str(node.pid),
         node.node[:8],
         Text(", ".join(notes), style="dim"),

@@ -7,7 +7,6 @@ import time
 import uuid
 import weakref
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from datetime import timedelta
 from typing import Literal
 
@@ -19,8 +18,8 @@ from rendezvous_core.dynamic.wishes import Ask
 from rendezvous_core.over_register.backend import RegisterBackend
 from rendezvous_core.over_store.prefix_store import view
 from rendezvous_core.plugins.loading import adapt_store, assign_ranks, load_plugins
+from rendezvous_core.ports.addresses import address_towards
 from rendezvous_core.ports.backend import MembershipBackend, RendezvousBackend
-from rendezvous_core.ports.calls import begin
 from rendezvous_core.ports.errors import (
     RendezvousClosedError,
     RendezvousConnectionError,
@@ -74,7 +73,8 @@ class DynamicRendezvousHandler(RendezvousHandler):
             backend: a `MembershipBackend`, or one with only the three methods of a register.
             min_nodes: the least number of nodes of a round.
             max_nodes: the greatest number of nodes of a round.
-            local_addr: where others reach this node; its fully qualified host name by default.
+            local_addr: where others reach this node; by default the address of the interface that leads to
+                the backend.
             timeout: the timeouts; torch's defaults where not given.
             keep_alive_interval: seconds between two heartbeats.
             keep_alive_max_attempt: a node is dead after so many intervals without a heartbeat.
@@ -105,7 +105,7 @@ class DynamicRendezvousHandler(RendezvousHandler):
         self._settings = settings
         self._store = adapt_store(store)
         self._backend = backend if isinstance(backend, MembershipBackend) else RegisterBackend(backend)
-        self._address = check_address(local_addr) or _host_name()
+        self._address = check_address(local_addr) or address_towards(self._backend.hosts).address
         self._was_closed: bool | None = None
 
         timing = Timing(
@@ -116,6 +116,7 @@ class DynamicRendezvousHandler(RendezvousHandler):
         member = Member(
             node=uuid.uuid4().hex,
             address=self._address,
+            host=socket.gethostname(),
             pid=os.getpid(),
             dead_after=timing.dead_after,
             metadata=check_metadata({} if metadata is None else metadata),
@@ -187,8 +188,7 @@ class DynamicRendezvousHandler(RendezvousHandler):
         if joined.rank != 0:
             return RendezvousInfo(store, joined.rank, joined.world_size, bootstrap)
         # Rank 0 has to publish now, the others may look it up when they need it.
-        with suppress(RendezvousError):
-            begin(functools.partial(forget_past_rounds, self._store, self._settings.run_id, joined))
+        forget_past_rounds(self._store, self._settings.run_id, joined)
         deadline = max(deadline, time.monotonic() + self._patience)
         return RendezvousInfo(store, joined.rank, joined.world_size, _persist(bootstrap, deadline))
 
@@ -339,8 +339,3 @@ def create_handler(
 
 def _rank(members: Sequence[Member], previous: Sequence[str]) -> Sequence[str]:
     return assign_ranks(members, previous) or keep_ranks(members, previous)
-
-
-@functools.cache
-def _host_name() -> str:
-    return socket.getfqdn()

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from rendezvous_core.plugins.hookspecs import RendezvousEvent
 from rendezvous_core.plugins.loading import emit
 from rendezvous_core.protocol.node import Joined, Node
-from rendezvous_core.protocol.records import Departure, Member, State
+from rendezvous_core.protocol.records import Departure, Member, State, place
 
 _DEPARTED: dict[Departure, str] = {"lost": "was lost", "left": "left", "done": "is done"}
 
@@ -51,7 +51,7 @@ class Reporter:
 
     def _emit(self, node: Node, kind: str, text: str, **details: object) -> None:
         round_number = node.state.round if node.state else None
-        message = f"node {node.member.node[:8]} on {node.member.address} {text}"
+        message = f"node {node.member.node[:8]} on {place(node.member.host, node.member.address)} {text}"
         emit(RendezvousEvent(kind, self._run_id, node.member.node, round_number, message, details))
 
 
@@ -71,4 +71,6 @@ def describe_asks(state: State | None, members: Iterable[Member], min_nodes: int
 
 def describe_member(member: Member, now: float) -> str:
     """Name one member for people. The age trusts the clock of its host, so it is only a hint."""
-    return f"{member.address} pid {member.pid}, heard {max(0.0, now - member.at):.0f} s ago"
+    return (
+        f"{place(member.host, member.address)} pid {member.pid}, heard {max(0.0, now - member.at):.0f} s ago"
+    )

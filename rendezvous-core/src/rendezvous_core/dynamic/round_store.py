@@ -1,7 +1,9 @@
 """Where the participants of a round keep the keys of its store, and for how long."""
 
 import logging
+from collections.abc import Sequence
 
+from rendezvous_core.ports.calls import begin
 from rendezvous_core.ports.errors import RendezvousError
 from rendezvous_core.ports.store import Store, peek
 from rendezvous_core.protocol.node import Joined
@@ -14,22 +16,33 @@ def store_prefix(run_id: str, joined: Joined) -> str:
     return f"rendezvous/{run_id}/{joined.round}/{joined.round_id}"
 
 
+def rounds_key(run_id: str) -> str:
+    """Return the key that lists the rounds whose stores may hold something."""
+    return f"rendezvous/{run_id}/rounds"
+
+
 def forget_past_rounds(store: Store, run_id: str, joined: Joined) -> None:
     """Delete what was stored in rounds that are two or more behind ``joined``: nobody reads it any more.
 
     A participant of the round before may still be on its way out of it. To be called by rank 0 of the
-    round; the rounds that still hold something are listed in the store itself, since rank 0 moves. What
-    cannot be deleted now is left to the next round.
+    round; the rounds that still hold something are listed in the store itself, since rank 0 moves. The
+    deleting is done beside; what cannot be deleted now is left to a later round.
     """
-    listing = f"rendezvous/{run_id}/rounds"
+    listing = rounds_key(run_id)
     try:
-        rounds = [line.split(" ") for line in (peek(store, listing) or b"").decode().splitlines()]
-        kept = [[str(joined.round), joined.round_id]]
-        for number, round_id in rounds:
-            if int(number) <= joined.round - 2:
-                store.forget(f"rendezvous/{run_id}/{number}/{round_id}")
-            else:
-                kept.append([number, round_id])
-        store.set(listing, "\n".join(map(" ".join, kept)))
+        known = (peek(store, listing) or b"").decode().splitlines() if joined.round else []
+        doomed = [each for each in known if int(each.partition("/")[0]) <= joined.round - 2]
+        if doomed:
+            begin(lambda: _forget(store, run_id, doomed))
+        kept = [each for each in known if each not in doomed]
+        store.set(listing, "\n".join([*kept, f"{joined.round}/{joined.round_id}"]))
+    except RendezvousError as error:
+        _logger.debug("What past rounds of the run %s stored is still there: %s", run_id, error)
+
+
+def _forget(store: Store, run_id: str, rounds: Sequence[str]) -> None:
+    try:
+        for each in rounds:
+            store.forget(f"rendezvous/{run_id}/{each}")
     except RendezvousError as error:
         _logger.debug("What past rounds of the run %s stored is still there: %s", run_id, error)

@@ -1,5 +1,6 @@
 """A membership backend over a backend that is no more than one register."""
 
+from collections.abc import Sequence
 from secrets import token_hex
 
 from rendezvous_core.over_register.register import Contents, Register
@@ -24,6 +25,11 @@ class RegisterBackend(MembershipBackend):
     def name(self) -> str:
         """See base class."""
         return self._register.backend.name
+
+    @property
+    def hosts(self) -> Sequence[str] | None:
+        """See base class."""
+        return self._register.backend.hosts
 
     @property
     def register(self) -> Register:

@@ -1,7 +1,7 @@
 """The ports of a backend: a fenced register and, optionally, a table of members."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 Token = Any
@@ -24,6 +24,14 @@ class RendezvousBackend(ABC):
     @abstractmethod
     def name(self) -> str:
         """The name under which the backend is selected."""
+
+    @property
+    def hosts(self) -> Sequence[str] | None:
+        """Where the servers are, by name or address: tells which address of this machine others can reach.
+
+        ``("localhost",)`` if only this machine reaches the backend; ``None`` if that is not known.
+        """
+        return None
 
     @abstractmethod
     def get_state(self) -> tuple[bytes, Token] | None:

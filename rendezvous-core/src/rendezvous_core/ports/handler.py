@@ -8,7 +8,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar, NoReturn, Self
 
-from rendezvous_core.ports.store import Store
+from rendezvous_core.ports.addresses import address_towards, is_loopback, loopback_id, resolves
+from rendezvous_core.ports.errors import RendezvousError
+from rendezvous_core.ports.store import Store, peek
 
 
 @dataclass
@@ -26,28 +28,51 @@ class RendezvousStoreInfo:
     ) -> "RendezvousStoreInfo":
         """Agree on the bootstrap address through ``store``: rank 0 publishes, the others read.
 
-        Rank 0 publishes ``local_addr`` (its fully qualified host name where that is empty) and
-        ``server_port`` (a free port of this host where that is empty). The others block until it
-        has done so, up to the timeout of the store.
+        Rank 0 publishes ``local_addr`` (where that is empty, the address of its interface that leads to
+        other networks) and ``server_port`` (a free port of this host where that is empty). The others
+        block until it has done so, up to the timeout of the store.
 
         Raises:
             RendezvousTimeoutError: rank 0 published nothing in time.
+            RendezvousError: this node cannot reach the address, as it cannot resolve it, or it is a
+                loopback address of another machine.
         """
         if rank == 0:
-            addr = local_addr or socket.getfqdn()
+            addr = local_addr or address_towards(None).address
             port = server_port or _free_port()
+            if is_loopback(addr):
+                store.set(LOOPBACK_KEY, loopback_id())
             store.multi_set(BOOTSTRAP_KEYS, [addr.encode(), str(port).encode()])
             return RendezvousStoreInfo(addr, port)
         published_addr, published_port = store.multi_get(BOOTSTRAP_KEYS)
-        return RendezvousStoreInfo(published_addr.decode(), int(published_port))
+        addr = published_addr.decode()
+        _check_reachable(addr, store)
+        return RendezvousStoreInfo(addr, int(published_port))
 
 
 BOOTSTRAP_KEYS = (RendezvousStoreInfo.MASTER_ADDR_KEY, RendezvousStoreInfo.MASTER_PORT_KEY)
 """Where rank 0 publishes the address."""
 
 
+LOOPBACK_KEY = "MASTER_LOOPBACK"
+"""Where rank 0 tells whose loopback it means, if its address is of that kind."""
+
+_ADVICE = (
+    "start the node of rank 0 with --local-addr (in Python: local_addr=) and an address that others reach."
+)
+
 _LOOK = 0.1
 """Seconds between two looks at the membership by those whom nobody tells."""
+
+
+def _check_reachable(addr: str, store: Store) -> None:
+    if not resolves(addr):
+        raise RendezvousError(f"This node cannot resolve '{addr}', the address of rank 0: {_ADVICE}")
+    if is_loopback(addr) and peek(store, LOOPBACK_KEY) not in (None, loopback_id().encode()):
+        raise RendezvousError(
+            f"The address of rank 0, '{addr}', leads each machine to itself, "
+            f"and rank 0 is on another: {_ADVICE}"
+        )
 
 
 def _free_port() -> int:

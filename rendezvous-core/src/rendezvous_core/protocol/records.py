@@ -110,6 +110,9 @@ class Member(Struct, frozen=True, kw_only=True):
 
     node: NodeId
     address: Address
+    """Where others reach the node."""
+    host: Address = ""
+    """What its machine calls itself: for people."""
     pid: Count
     beat: Count = 0
     """Greater at every write; readers ignore a record that is not."""
@@ -127,3 +130,8 @@ class Member(Struct, frozen=True, kw_only=True):
     at: Moment = 0.0
     """Wall-clock time of the write at its node: for people; no decision reads it."""
     metadata: dict[str, str] = {}
+
+
+def place(host: str, address: str) -> str:
+    """Say where a node is, for people."""
+    return address if host in ("", address) else f"{host} ({address})"

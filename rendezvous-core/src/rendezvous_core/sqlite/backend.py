@@ -2,6 +2,7 @@
 
 import os
 import sqlite3
+from collections.abc import Sequence
 
 from rendezvous_core.ports.backend import Members, MembershipBackend, Token
 from rendezvous_core.ports.errors import RendezvousConnectionError
@@ -39,6 +40,10 @@ class SqliteBackend(MembershipBackend):
     @property
     def name(self) -> str:
         return "sqlite"
+
+    @property
+    def hosts(self) -> Sequence[str]:
+        return ("localhost",)
 
     @property
     def path(self) -> str:

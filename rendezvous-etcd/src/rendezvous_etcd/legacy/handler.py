@@ -13,6 +13,7 @@ from rendezvous_core import (
     RendezvousStoreInfo,
     RendezvousTimeoutError,
 )
+from rendezvous_core.ports.addresses import address_towards
 from rendezvous_etcd.legacy.rendezvous import EtcdRendezvous
 from rendezvous_etcd.options import read_connection
 from rendezvous_etcd.v2.client import EtcdCalls
@@ -28,13 +29,14 @@ class EtcdRendezvousHandler(RendezvousHandler):
 
     Args:
         rdzv_impl: the protocol.
-        local_addr: where the workers of rank 0 meet; the fully qualified host name by default.
+        local_addr: where the workers of rank 0 meet; by default the address of the interface that leads
+            to etcd.
     """
 
     def __init__(self, rdzv_impl: EtcdRendezvous, local_addr: str | None = None) -> None:
         _warn()
         self._rendezvous = rdzv_impl
-        self._local_addr = local_addr
+        self._local_addr = local_addr or address_towards(rdzv_impl.hosts).address
         self._waiting = 0
 
     def get_backend(self) -> str:
@@ -51,7 +53,7 @@ class EtcdRendezvousHandler(RendezvousHandler):
             version, rank, world_size = self._rendezvous.rendezvous_barrier()
         except RendezvousTimeoutError as error:
             raise RendezvousTimeoutError(
-                f"{error} This node is {self._local_addr or socket.getfqdn()}."
+                f"{error} This node is {socket.gethostname()} ({self._local_addr})."
             ) from error
         self._waiting = 0
         store = self._rendezvous.setup_kv_store(version)

@@ -73,6 +73,11 @@ class EtcdRendezvous:
         """This node's part in the present round."""
         return self._membership
 
+    @property
+    def hosts(self) -> list[str]:
+        """Where the members of etcd are."""
+        return self._calls.hosts
+
     def rendezvous_barrier(self) -> tuple[str, int, int]:
         """Block until this node is part of a round; return version, rank and size of the world.
 

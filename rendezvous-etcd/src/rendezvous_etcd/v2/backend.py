@@ -105,6 +105,11 @@ class EtcdRendezvousBackend(MembershipBackend):
         """
         self._keep()
 
+    @property
+    def hosts(self) -> list[str]:
+        """See base class."""
+        return self._calls.hosts
+
     def get_state(self) -> tuple[bytes, Token] | None:
         """See base class."""
         return self._read()[0]

@@ -90,6 +90,11 @@ class EtcdCalls:
         """The client of the member that is in use."""
         return self._clients[self._turn % len(self._clients)]
 
+    @property
+    def hosts(self) -> list[str]:
+        """Where the members are."""
+        return [client.host.strip("[]") for client in self._clients]
+
     def read(self, key: str, **options: Any) -> Any:
         """Read a key or a directory, as it stands in the cluster and not only on one member.
 

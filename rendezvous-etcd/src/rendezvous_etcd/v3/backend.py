@@ -85,6 +85,11 @@ class Etcd3RendezvousBackend(MembershipBackend):
         return "etcd-v3"
 
     @property
+    def hosts(self) -> list[str]:
+        """See base class."""
+        return [endpoint.host for endpoint in self._client.connection.endpoints]
+
+    @property
     def client(self) -> Etcd3Client:
         """The client that was given."""
         return self._client
