@@ -146,7 +146,8 @@ def run_tests(session: nox.Session, name: str, *chosen: str) -> None:
     # Once, before many tests at the same time do each for itself.
     session.run("python", "-c", COMPILE_TORCH, silent=True)
     if name == "rendezvous-redis":
-        provide(session, "redis-server")  # wheels have no Redis with TLS
+        # Wheels have no Redis with TLS, and some tests are on networks of their own.
+        provide(session, "redis-server", "iproute2")
     session.run("pytest", *SPREAD, *chosen, *session.posargs)
 
 
@@ -168,6 +169,7 @@ def oldest_redis_py(session: nox.Session) -> None:
     """rendezvous-redis with the oldest client that it allows: what reaches into it."""
     oldest = next(each for each in PROJECTS["rendezvous-redis"]["dependencies"] if each.startswith("redis>="))
     session.install(*TEST_TOOLS, *from_folders("rendezvous-redis"), oldest.replace(">=", "=="))
+    provide(session, "redis-server")
     chosen = ("operations", "connections", "doubt", "faults", "arrival", "tls_groups")
     session.run("pytest", *SPREAD, *(f"tests/redis/test_{each}.py" for each in chosen), *session.posargs)
 
