@@ -18,6 +18,7 @@ from rendezvous_core import (
     RendezvousTimeoutError,
     Store,
 )
+from rendezvous_core.ports.calls import shielded
 from rendezvous_core.ports.store import (
     ABSENT,
     Timeout,
@@ -229,7 +230,7 @@ class RoundStore(StoreFacade, dist.PrefixStore):
 
     def __init__(self, prefix: str, store: C10dStore) -> None:
         with known_to_torch():
-            dist.PrefixStore.__init__(self, prefix, store._connections.native())
+            dist.PrefixStore.__init__(self, prefix, shielded(store._connections.native))
         self._prefix = prefix
         self._base = store
         self._port = PrefixStore(prefix, store)

@@ -30,6 +30,9 @@ _AGE = 30.0
 _RETRY = timedelta(seconds=1)
 """For so long torch repeats an attempt to connect that has failed."""
 
+_of_parents: list[object] = []
+"""Kept for ever, in forked children."""
+
 
 class Connections:
     """Clients of our own to a TCPStore, as many as make calls at a time, and a handle for C++ code.
@@ -81,6 +84,7 @@ class Connections:
 
     def native(self) -> Store:
         """Return the handle for code that calls torch's store without us."""
+        self._leave_to_parent()
         with self._opening:
             self._native = self._native or self._open()
             return self._native
@@ -104,6 +108,7 @@ class Connections:
 
     def call_torch(self, call: Callable[[Any], T]) -> T:
         """Make a call of torch's store; raises as `call` does."""
+        self._leave_to_parent()
         with self._opening:
             handle = self._quick = self._quick or self._open()
         patience = self._timeout.total_seconds()
@@ -170,9 +175,13 @@ class Connections:
             self._busy.discard(client)
 
     def _leave_to_parent(self) -> None:
-        """In a forked child, forget the connections: they are those of the parent."""
-        if self._pid != os.getpid():
-            self._pid, self._idle, self._busy = os.getpid(), [], set()
+        """In a forked child, make new connections: those that are there are the parent's."""
+        if self._pid == os.getpid():
+            return
+        # Where one hosts a server, its destructor would wait for a thread that only the parent has.
+        _of_parents.append((self._origin, self._quick, self._native))
+        self._pid, self._idle, self._busy, self._opening = os.getpid(), [], set(), threading.Lock()
+        self._quick = self._native = None
 
     def _drop_idle(self, before: float = float("inf")) -> None:
         """Close the idle connections that were last used before then; the longest idle come first."""

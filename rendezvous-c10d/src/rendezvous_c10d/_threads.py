@@ -96,5 +96,12 @@ def _end() -> None:
     concurrent.futures.wait(calls, _EXIT_PATIENCE)
 
 
-# A child has none of the threads of its parent.
-os.register_at_fork(after_in_child=_idle.clear)
+def _forget() -> None:
+    """A child has none of the threads of its parent, nor anybody who would open what they locked."""
+    global _lock
+    _lock = threading.RLock()
+    _idle.clear()
+    _under_way.clear()
+
+
+os.register_at_fork(after_in_child=_forget)

@@ -20,6 +20,7 @@ from rendezvous_core.dynamic.wishes import Ask, Errand, Query, Quit, Stop, View,
 from rendezvous_core.ports.calls import SLICE, begin, start
 from rendezvous_core.ports.errors import (
     RendezvousBackendLostError,
+    RendezvousClosedError,
     RendezvousConnectionError,
     RendezvousError,
     RendezvousTimeoutError,
@@ -60,6 +61,7 @@ class Driver:
         self.view = View()
         self.state: State | None = None
         self.trouble: RendezvousError | None = None
+        self._is_shut = False
         self._performer = performer
         self._reporter = reporter
         self._pid = os.getpid()
@@ -104,7 +106,7 @@ class Driver:
     def quit(self, intent: Intent, deadline: float) -> bool:
         """Withdraw the node; whether that is confirmed before ``deadline``. It goes on after that."""
         self.check_process()
-        if not self.is_running:
+        if not self.is_running and self._inbox.empty():
             return True  # there is no business to withdraw from
         wish = Quit(intent)
         self._send(wish)
@@ -153,20 +155,23 @@ class Driver:
         self._gates.append(gate)
         try:
             while not condition():
+                self.check_process()
                 left = deadline - time.monotonic()
                 if left <= 0:
                     return False
                 gate.acquire(timeout=min(left, SLICE))
-                self.check_process()
             return True
         finally:
             self._gates.remove(gate)
 
     def _run_errand(self, errand: Errand) -> Any:
-        self._send(errand)
-        if not self.wait(lambda: errand.is_answered, errand.deadline):
+        try:
+            self._send(errand)
+            if not self.wait(lambda: errand.is_answered, errand.deadline):
+                raise RendezvousConnectionError("The backend did not answer in time.") from self.trouble
+        except BaseException:
             errand.is_void = True
-            raise RendezvousConnectionError("The backend did not answer in time.") from self.trouble
+            raise
         if isinstance(errand.answer, RendezvousError):
             raise errand.answer
         return errand.answer
@@ -177,6 +182,10 @@ class Driver:
         self._inbox.put(wish)
         if not self.is_running:
             start(self._run)
+
+    @property
+    def _end_of_all(self) -> RendezvousClosedError:
+        return RendezvousClosedError("This rendezvous handler was shut down.")
 
     # The thread
 
@@ -259,8 +268,12 @@ class Driver:
         self._settle()
 
     def _end(self) -> None:
-        if any(stop.close_backend for stop in self._stops):
+        if any(stop.close_backend for stop in self._stops) and not self._is_shut:
+            self._is_shut = True
             self._performer.close()
+            for errand in self._errands:
+                self._answer(errand, self._end_of_all)
+            self._errands.clear()
         for stop in self._stops:
             self._answer(stop, True)
         self._stops.clear()
@@ -283,6 +296,8 @@ class Driver:
                 self._changed |= result is True
             case Wish(is_void=True):
                 pass
+            case Ask() | Errand() if self._is_shut:
+                self._answer(message, self._end_of_all)
             case Ask():
                 if self._asked is not None:
                     self._answer(message, RendezvousError("next_rendezvous is already under way."))

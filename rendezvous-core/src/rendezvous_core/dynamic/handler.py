@@ -21,7 +21,6 @@ from rendezvous_core.plugins.loading import adapt_store, assign_ranks, load_plug
 from rendezvous_core.ports.addresses import address_towards
 from rendezvous_core.ports.backend import MembershipBackend, RendezvousBackend
 from rendezvous_core.ports.errors import (
-    RendezvousClosedError,
     RendezvousConnectionError,
     RendezvousError,
     RendezvousTimeoutError,
@@ -153,11 +152,10 @@ class DynamicRendezvousHandler(RendezvousHandler):
         return self._settings.run_id
 
     def next_rendezvous(self) -> RendezvousInfo:
-        """See base class. When it raises, whatever that is, the node has withdrawn and will not be ranked."""
-        if self._was_closed is not None:
-            raise RendezvousClosedError(
-                f"This handler of the rendezvous '{self._settings.run_id}' was shut down."
-            )
+        """See base class. When it raises, whatever that is, the node has withdrawn and will not be ranked.
+
+        Where a signal handler raised before the ask began, the node is where it was.
+        """
         ask = Ask()
         try:
             deadline = self._deadline("join")
@@ -210,10 +208,10 @@ class DynamicRendezvousHandler(RendezvousHandler):
 
     def is_closed(self) -> bool:
         """See base class. Asks the backend only while the node takes no part in the run."""
-        if self._was_closed:
-            return True
         driver = self._driver
         driver.check_process()
+        if self._was_closed:
+            return True
         state = driver.read_state(self._deadline("close")) if driver.view.finished else driver.state
         return state is not None and state.phase == "closed"
 
@@ -272,11 +270,12 @@ class DynamicRendezvousHandler(RendezvousHandler):
             deadline = self._deadline("close")
             try:
                 self._driver.close_run(deadline)
-                self._was_closed = True
+                closed = True
             except RendezvousError:
-                self._was_closed = False
-            finally:
-                self._driver.stop(deadline, close_backend=True)
+                state = self._driver.state  # closed, where a signal handler was faster
+                closed = state is not None and state.phase == "closed"
+            self._driver.stop(deadline, close_backend=True)
+            self._was_closed = closed
         return self._was_closed
 
     def _release(self) -> None:
