@@ -43,7 +43,8 @@ class Client:
     May be used from several threads, and by a forked child, which makes connections of its own.
     What may pass, as a failover does, is tried again until ``patience`` seconds are over; then
     `RendezvousConnectionError` is raised. What will not pass raises `RendezvousStateError` at once.
-    A server that does not reply for ``answer`` seconds is taken for lost.
+    A connection over which no reply comes for ``answer`` seconds, for twice that if it is new, is taken for
+    lost.
     """
 
     def __init__(self, target: Target, tag: str, answer: float) -> None:
@@ -199,7 +200,7 @@ class Client:
                 return link
             link.close()
         try:
-            return self._open(address)
+            return self._open(address, deadline)
         except BaseException:
             self._address = None
             raise
@@ -230,8 +231,9 @@ class Client:
             return known
         return address
 
-    def _open(self, address: Address) -> Link:
-        link = Link(self._target, address, self._answer)
+    def _open(self, address: Address, deadline: float) -> Link:
+        patience = min(2 * self._answer, max(self._answer, deadline - time.monotonic()))
+        link = Link(self._target, address, self._answer, patience=patience)
         try:
             self._locator.admit(link)
         except BaseException:

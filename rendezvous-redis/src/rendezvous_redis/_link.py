@@ -20,19 +20,29 @@ Address: TypeAlias = Endpoint | str
 class Link:
     """A connection with a limit on every reply, used by one thread at a time.
 
+    While it is new, ``patience`` is the limit: a slow server would not answer sooner over another one.
     Raises what redis-py raises.
     """
 
-    def __init__(self, target: Target, address: Address, timeout: float, sentinel: bool = False) -> None:
+    def __init__(
+        self,
+        target: Target,
+        address: Address,
+        timeout: float,
+        *,
+        patience: float | None = None,
+        sentinel: bool = False,
+    ) -> None:
         self.address = address
         self.timeout = timeout
+        self._patience = timeout if patience is None else patience
         self._tls = target.tls
         self._known: set[str] = set()
         self._is_new = True
         credentials: Credentials = target.sentinel_credentials if sentinel else target.credentials
         with self._explained():
             self._connection = connect(
-                address, credentials, 0 if sentinel else target.db, target.tls, timeout
+                address, credentials, 0 if sentinel else target.db, target.tls, self._patience
             )
         self.alive_at = time.monotonic()
         """When the server was last heard of over this connection."""
@@ -76,6 +86,9 @@ class Link:
 
     def read(self) -> Any:
         """Return the next reply; raises it if it is an error, which may end the connection."""
+        limit = self._patience if self._is_new else self.timeout
+        if not self.has_reply(limit):
+            raise TimeoutError(f"no reply within {limit:.3g} s")
         try:
             with self._explained():
                 reply = self._connection.read_response(disconnect_on_error=False)

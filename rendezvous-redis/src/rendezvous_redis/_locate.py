@@ -159,7 +159,7 @@ def _ask(target: Target, host: Endpoint, command: Command, deadline: float, sent
     timeout = min(deadline - time.monotonic(), _PATIENCE)
     if timeout <= 0:
         raise ConnectionError("no time left to ask")
-    link = Link(target, host, timeout, sentinel)
+    link = Link(target, host, timeout, sentinel=sentinel)
     try:
         return link.exchange(command)[0]
     finally:
