@@ -8,6 +8,7 @@ from torch.distributed import FileStore
 
 from rendezvous_c10d._backend import C10dRendezvousBackend
 from rendezvous_c10d._c10d_store import C10dStore
+from rendezvous_c10d._options import IS_HOST, READ_TIMEOUT, STORE_TYPE, connect_timeout
 from rendezvous_c10d._tcp import find_store
 from rendezvous_core import (
     RendezvousConnectionError,
@@ -23,8 +24,6 @@ _OWNER = "rendezvous-c10d/run"
 _USERS = "rendezvous-c10d/users"
 _UNUSED = "rendezvous-c10d/unused"
 _LINGER = 3.0
-_LONGEST = 1e6
-"""Seconds of a time limit that the clocks of torch and of the system can count."""
 
 
 def create_backend(params: RendezvousParameters) -> tuple[C10dRendezvousBackend, C10dStore]:
@@ -50,21 +49,12 @@ def create_backend(params: RendezvousParameters) -> tuple[C10dRendezvousBackend,
     """
     if not params.run_id:
         raise ValueError("The run id must be a non-empty string.")
-    store_type = str(params.get("store_type", "tcp")).strip().lower()
-    if store_type == "file":
+    if STORE_TYPE.read(params) == "file":
         store = C10dStore(_open_file(params.endpoint))
         return C10dRendezvousBackend(store, params.run_id), store
-    if store_type != "tcp":
-        raise ValueError(
-            f"The rendezvous configuration option 'store_type' ({store_type!r}) must be 'tcp' or 'file'."
-        )
     endpoint = parse_endpoint(params.endpoint, DEFAULT_PORT)
-    is_host = params.get_as_bool("is_host")
-    read_timeout = _seconds(params, "read_timeout", 60)
-    connect_timeout = min(
-        _seconds(params, "connect_timeout", read_timeout), _seconds(params, "join_timeout", 600)
-    )
-    found = find_store(endpoint, is_host, connect_timeout, read_timeout)
+    is_host = IS_HOST.read(params)
+    found = find_store(endpoint, is_host, connect_timeout(params), READ_TIMEOUT.read(params))
     store = C10dStore(found.store, is_shared=False)
     try:
         _check_owner(store, params.run_id, endpoint, claims=is_host is not False)
@@ -73,16 +63,6 @@ def create_backend(params: RendezvousParameters) -> tuple[C10dRendezvousBackend,
     except BaseException:
         store.close()
         raise
-
-
-def _seconds(params: RendezvousParameters, name: str, default: float) -> float:
-    seconds = params.get_as_float(name, default)
-    if seconds is None or not 0 < seconds <= _LONGEST:
-        raise ValueError(
-            f"The rendezvous configuration option '{name}' ({params.get(name)!r}) must be greater than zero "
-            f"and at most {_LONGEST:g} seconds."
-        )
-    return seconds
 
 
 def _check_owner(store: C10dStore, run_id: str, endpoint: Endpoint, *, claims: bool) -> None:

@@ -64,9 +64,9 @@ class _Search:
             refusals = self._knock()
             if not refusals and (store := self._enter(refusals)):
                 return Found(store, False)
+            self._say("; ".join(refusals))
             if time.monotonic() + pause > self._deadline:
                 raise self._nobody(refusals) from self._busy
-            self._say("; ".join(refusals))
             time.sleep(pause)
             pause = min(2 * pause, 1.0)
 

@@ -4,6 +4,7 @@ import logging
 from collections.abc import Sequence
 from typing import Any
 
+from rendezvous_c10d._options import CLOSE_ON_FAILURE, MASTER_PORT, USE_BACKEND
 from rendezvous_c10d.torchrun.errors import as_torch_raises
 from rendezvous_c10d.torchrun.handler import TorchrunHandler
 from rendezvous_core import RendezvousParameters, get_rendezvous_handler, installed_backends
@@ -33,8 +34,8 @@ def create_handler(params: Any) -> TorchrunHandler:
         torch.distributed.elastic.rendezvous.RendezvousError: the backend is not installed, or
             cannot be reached.
     """
-    options = dict(params.config)
-    name = options.pop("use_backend", "") if params.backend == _ANY else params.backend
+    given = RendezvousParameters(params.backend, "", params.run_id, 1, 1, **params.config)
+    name = USE_BACKEND.read(given) if params.backend == _ANY else params.backend
     if not name:
         installed = ", ".join(backend.name for backend in installed_backends())
         raise ValueError(
@@ -45,22 +46,23 @@ def create_handler(params: Any) -> TorchrunHandler:
         _logger.warning(
             "torchrun was called without --rdzv-id: all such jobs of one server meet in the run 'none'."
         )
+    own = {CLOSE_ON_FAILURE.name, MASTER_PORT, *([USE_BACKEND.name] if params.backend == _ANY else [])}
+    others = {key: value for key, value in params.config.items() if key not in own}
     ours = RendezvousParameters(
-        name, params.endpoint, params.run_id, params.min_nodes, params.max_nodes, params.local_addr, **options
+        name, params.endpoint, params.run_id, params.min_nodes, params.max_nodes, params.local_addr, **others
     )
-    ports = _ports(ours)
-    close_on_failure = bool(ours.get_as_bool("close_on_failure", False))
+    ports = _ports(name, str(given.get(MASTER_PORT, "")).strip())
+    close_on_failure = CLOSE_ON_FAILURE.read(given)
     patience = ours.get_as_float("join_timeout", 600) or 600
     with as_torch_raises():
         handler = get_rendezvous_handler(ours)
     return TorchrunHandler(handler, params.backend, params.local_addr, close_on_failure, patience, ports)
 
 
-def _ports(params: RendezvousParameters) -> Sequence[int]:
-    given = str(params.get("master_port", "")).strip()
+def _ports(backend: str, given: str) -> Sequence[int]:
     if not given:
         return (0,)
-    if params.backend == "static":
+    if backend == "static":
         raise ValueError(
             f"The option 'master_port' ({given!r}) has no use with the backend static: the endpoint is where "
             "its workers meet."
