@@ -18,6 +18,7 @@ from torch.distributed import TCPStore
 from rendezvous_c10d import C10dRendezvousBackend, create_backend
 from rendezvous_c10d._hosting import address_for
 from rendezvous_core import RendezvousConnectionError, RendezvousParameters, RendezvousStateError
+from rendezvous_core.ports.addresses import address_towards
 from rendezvous_core.testing.suites.threads import is_blocked, start, together
 from tests.c10d.servers import listening
 
@@ -144,8 +145,10 @@ def test_a_loopback_endpoint_listens_on_loopback(
     open_backend: Open, port: int, host: str, listens: str
 ) -> None:
     """Nobody on the network gets at the keys of a run that is this machine's own."""
-    open_backend(host).set_state(b"state")
+    backend = open_backend(host)
+    backend.set_state(b"state")
     assert listening(port) == [listens]
+    assert address_towards(backend.hosts).address in ("127.0.0.1", "127.0.0.7", "::1")
     found = open_backend(host, is_host=False).get_state()
     assert found
     assert found[0] == b"state"
@@ -162,7 +165,7 @@ def test_a_name_that_may_mean_something_else_to_others(
 
     monkeypatch.setattr(socket, "getaddrinfo", answer)
     caplog.set_level(logging.INFO, "rendezvous_c10d")
-    open_backend("alpha.example")
+    assert open_backend("alpha.example").hosts is None
     assert len(listening(port)) == 1
     assert set(listening(port)[0]) == {"0"}
     assert f"The TCPStore at alpha.example:{port} listens on all interfaces" in caplog.text

@@ -2,6 +2,7 @@
 
 import contextlib
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 from torch.distributed import FileStore
@@ -9,7 +10,7 @@ from torch.distributed import FileStore
 from rendezvous_c10d._backend import C10dRendezvousBackend
 from rendezvous_c10d._c10d_store import C10dStore
 from rendezvous_c10d._options import IS_HOST, READ_TIMEOUT, STORE_TYPE, connect_timeout
-from rendezvous_c10d._tcp import find_store
+from rendezvous_c10d._tcp import Found, find_store
 from rendezvous_core import (
     RendezvousConnectionError,
     RendezvousParameters,
@@ -59,7 +60,7 @@ def create_backend(params: RendezvousParameters) -> tuple[C10dRendezvousBackend,
     try:
         _check_owner(store, params.run_id, endpoint, claims=is_host is not False)
         store.connect()
-        return _TcpBackend(store, params.run_id, found.hosted), store
+        return _TcpBackend(store, params.run_id, found), store
     except BaseException:
         store.close()
         raise
@@ -82,11 +83,16 @@ class _TcpBackend(C10dRendezvousBackend):
     Whoever hosts the store stays for a moment until the others are done with it as well.
     """
 
-    def __init__(self, store: C10dStore, run_id: str, hosts: bool) -> None:
+    def __init__(self, store: C10dStore, run_id: str, found: Found) -> None:
         super().__init__(store, run_id)
-        self._hosts = hosts
+        self._is_host, self._everywhere = found.hosted, found.everywhere
         self._open = True
         store.add(_USERS, 1)
+
+    @property
+    def hosts(self) -> Sequence[str] | None:
+        """See base class. Unknown to the host of a store that listens on all interfaces."""
+        return None if self._everywhere else super().hosts
 
     def close(self) -> None:
         if not self._open:
@@ -96,7 +102,7 @@ class _TcpBackend(C10dRendezvousBackend):
         with contextlib.suppress(RendezvousConnectionError, RendezvousTimeoutError):
             if self._store.add(_USERS, -1) == 0:
                 self._store.set(_UNUSED, b"1")
-            elif self._hosts:
+            elif self._is_host:
                 self._store.wait([_UNUSED], _LINGER)
         self._store.close()
 

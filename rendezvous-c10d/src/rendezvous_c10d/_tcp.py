@@ -24,6 +24,8 @@ class Found(NamedTuple):
 
     store: TCPStore
     hosted: bool
+    everywhere: bool = False
+    """Whether it is hosted here, on all interfaces."""
 
 
 def find_store(
@@ -59,8 +61,8 @@ class _Search:
         pause = 0.05
         while True:
             self._decide()
-            if self._verdict.is_local and (hosted := self._host()):
-                return Found(hosted, True)
+            if self._verdict.is_local and (found := self._host()):
+                return found
             refusals = self._knock()
             if not refusals and (store := self._enter(refusals)):
                 return Found(store, False)
@@ -84,7 +86,7 @@ class _Search:
                 self._verdict.reason,
             )
 
-    def _host(self) -> TCPStore | None:
+    def _host(self) -> Found | None:
         """Host the store; ``None`` where the port is taken, maybe by another node of this machine."""
         address = address_for(self._endpoint.host)
         try:
@@ -103,7 +105,7 @@ class _Search:
                 self._endpoint,
                 self._endpoint.host,
             )
-        return store
+        return Found(store, True, not address)
 
     def _say(self, why: str) -> None:
         """Tell once for each reason that this node waits."""
