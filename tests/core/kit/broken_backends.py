@@ -329,6 +329,32 @@ class MembersInTheState(MemoryBackend):
             self.set_state(*found)
 
 
+class Expires(MemoryBackend):
+    """Lets the record of a node go that has put none for `lifetime` seconds."""
+
+    lifetime: ClassVar = 1.5
+
+    def put_member(self, node: str, record: bytes, *, announce: bool) -> None:
+        super().put_member(node, record, announce=announce)
+        self._server.__dict__.setdefault("put_at", {})[node] = time.monotonic()
+
+    def members(self) -> Members:
+        records, token = super().members()
+        limit = time.monotonic() - self.lifetime
+        put_at = self._server.__dict__.get("put_at", {})
+        return Members({node: record for node, record in records.items() if put_at[node] > limit}, token)
+
+
+@caught_by("test_records_outlive_silence")
+class ExpiresSoon(Expires):
+    pass
+
+
+@caught_by("test_records_outlive_silence")
+class ExpiresLater(Expires):
+    lifetime = 6.0
+
+
 @caught_by("test_members_of_runs_are_apart")
 class MembersLeak(MemoryBackend):
     """Lists all members whose run id begins alike."""
@@ -437,6 +463,27 @@ class TellsOne(MemoryBackend):
             return False
         told.add(found and found[1])
         return changed
+
+
+@caught_by("test_waits_miss_nothing")
+class LooksBeforeItWatches(MemoryBackend):
+    """Does not see what happens between its look and its watch."""
+
+    def wait_for_change(self, token: Token | None, timeout: float, members: Token | None = None) -> bool:
+        if super().wait_for_change(token, 0, members):
+            return True
+        race()
+        found = self.get_state()
+        listing = self.members()
+        return super().wait_for_change(found and found[1], timeout, members and listing.token)
+
+
+@caught_by("test_close_ends_a_wait")
+class ClosesWhileOthersWait(MemoryBackend):
+    """Leaves waits in other threads to their time."""
+
+    def close(self) -> None:
+        self._closed = True
 
 
 @caught_by("test_a_wait_holds_up_nothing")

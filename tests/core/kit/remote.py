@@ -68,6 +68,7 @@ class Client:
     def __init__(self, port: int, kind: type[MemoryBackend] | type[MemoryStore], run_id: str) -> None:
         self._port, self._kind, self._run_id = port, kind, run_id
         self._idle: list[socket.socket] = []
+        self._busy: set[socket.socket] = set()
         self._closed = False
 
     def call(self, method: str, *args: object, **kwargs: object) -> Any:
@@ -76,6 +77,9 @@ class Client:
         connection: socket.socket | None = None
         try:
             connection = self._idle.pop() if self._idle else self._connect()
+            self._busy.add(connection)
+            if self._closed:
+                raise OSError("it was closed here")
             with connection.makefile("rwb") as stream:
                 pickle.dump((self._kind, self._run_id, method, args, kwargs), stream)
                 stream.flush()
@@ -84,6 +88,8 @@ class Client:
             if connection:
                 connection.close()
             raise RendezvousConnectionError(f"The server at port {self._port} is lost: {error}") from error
+        finally:
+            self._busy.discard(connection)
         self._idle.append(connection)
         if not good:
             raise answer
@@ -93,6 +99,9 @@ class Client:
         self._closed = True
         while self._idle:
             self._idle.pop().close()
+        for connection in list(self._busy):
+            with suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
 
     def _connect(self) -> socket.socket:
         connection = socket.create_connection(("127.0.0.1", self._port))

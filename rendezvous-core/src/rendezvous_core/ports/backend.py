@@ -51,7 +51,11 @@ class RendezvousBackend(ABC):
         """
 
     def close(self) -> None:  # noqa: B027 - most backends have nothing to release
-        """Release connections. May be called twice; using the backend afterwards is an error."""
+        """Release connections. May be called twice; using the backend afterwards is an error.
+
+        Ends, within seconds, whatever wait of this backend is under way in another thread: that returns, or
+        raises `RendezvousConnectionError`. Needs no server.
+        """
 
 
 class Members(NamedTuple):
@@ -67,6 +71,12 @@ class MembershipBackend(RendezvousBackend):
     """A backend that also keeps one record per node, so that a write costs the same for any group.
 
     A record is written only by its own node. Records are opaque bytes here.
+
+    A record stays until somebody removes it: who is silent is the protocol's to tell, and it removes the
+    records of the dead. A backend that lets records expire as well, for nodes that nobody is left to
+    remove, keeps each for at least twice the longest silence of a node that is alive,
+    ``keep_alive_interval * keep_alive_max_attempt`` of its `RendezvousParameters` (15 s by default), and
+    refuses options that would have it keep them for less.
     """
 
     @abstractmethod
@@ -94,5 +104,5 @@ class MembershipBackend(RendezvousBackend):
         `members`, also wake for an announcing put that this listing did not contain.
         Level-triggered: a change made before the call returns at once. Returns ``False`` when the
         time ran out; ``True`` may be spurious, and a wake-up may be missed if a writer dies in the
-        middle: callers read again either way, at the latest after ``timeout``.
+        middle: callers read again either way, at the latest after ``timeout``. `close` ends it.
         """

@@ -91,7 +91,8 @@ class SqliteBackend(MembershipBackend):
     def wait_for_change(self, token: Token | None, timeout: float, members: Token | None = None) -> bool:
         def changed(row: Row) -> bool:
             current, bell = row or (None, _NO_BELL)
-            return bool(current != token or (members is not None and bell != members))
+            closed = self._opened is None
+            return bool(closed or current != token or (members is not None and bell != members))
 
         return self._database.wait(self._topic, changed, timeout)
 

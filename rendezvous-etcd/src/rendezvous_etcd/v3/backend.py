@@ -188,8 +188,13 @@ class Etcd3RendezvousBackend(MembershipBackend):
         """See base class. Looks at the server only where its watch may have missed something."""
         deadline = time.monotonic() + timeout
         watch = self._watch_run(members is not None)
-        if not watch.wait_until_begun(timeout) and timeout > 0:
-            return False
+        try:
+            if not watch.wait_until_begun(timeout) and timeout > 0:
+                return False
+        except WatchEndedError:
+            if watch is self._watch:
+                raise
+            return True  # another wait has replaced it by one that watches more
         since = self._since(watch, token, members)
         if since is None:
             return True

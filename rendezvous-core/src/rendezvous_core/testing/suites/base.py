@@ -1,5 +1,6 @@
 """What all suites share: declared lacks, patience, and faults on demand."""
 
+import os
 import threading
 import time
 import uuid
@@ -13,6 +14,9 @@ from rendezvous_core.ports.errors import RendezvousConnectionError
 
 T = TypeVar("T")
 _Test = TypeVar("_Test", bound=Callable[..., object])
+
+EFFORT = float(os.environ.get("RENDEZVOUS_KIT_EFFORT") or 1)
+"""How many times as long as usual the tests last that find the more, the longer they last."""
 
 CAPABILITIES: Mapping[str, str] = {
     "server": "can be stopped and started by a test",

@@ -11,12 +11,13 @@ from rendezvous_core.ports.errors import RendezvousConnectionError
 from rendezvous_core.testing.suites.backend import BackendSuite
 from rendezvous_core.testing.suites.base import Link, Server, needs, required, stopped
 from rendezvous_core.testing.suites.checks import BINARY, SIMILAR, found, outcome, written
+from rendezvous_core.testing.suites.membership_life import MembershipLife
 from rendezvous_core.testing.suites.threads import is_blocked, start, together
 
 Connect = Callable[..., MembershipBackend]
 
 
-class MembershipSuite(BackendSuite):
+class MembershipSuite(MembershipLife, BackendSuite):
     """All of `BackendSuite`, a table of members, and notification of what changes.
 
     May also lack ``quiet_heartbeats``.
