@@ -20,6 +20,7 @@ from rendezvous_core.over_store.prefix_store import view
 from rendezvous_core.plugins.loading import adapt_store, assign_ranks, load_plugins
 from rendezvous_core.ports.addresses import address_towards
 from rendezvous_core.ports.backend import MembershipBackend, RendezvousBackend
+from rendezvous_core.ports.calls import shielded
 from rendezvous_core.ports.errors import (
     RendezvousConnectionError,
     RendezvousError,
@@ -186,8 +187,8 @@ class DynamicRendezvousHandler(RendezvousHandler):
         if joined.rank != 0:
             return RendezvousInfo(store, joined.rank, joined.world_size, bootstrap)
         # Rank 0 has to publish now, the others may look it up when they need it.
-        forget_past_rounds(self._store, self._settings.run_id, joined)
         deadline = max(deadline, time.monotonic() + self._patience)
+        shielded(lambda: forget_past_rounds(self._store, self._settings.run_id, joined), deadline)
         return RendezvousInfo(store, joined.rank, joined.world_size, _persist(bootstrap, deadline))
 
     def _timed_out(self, deadline: float) -> RendezvousError:
@@ -304,7 +305,7 @@ def _persist(publish: Callable[[], RendezvousStoreInfo], deadline: float) -> Ren
     pause = 0.01
     while True:
         try:
-            return publish()
+            return shielded(publish, deadline)
         except RendezvousConnectionError:
             if time.monotonic() + pause > deadline:
                 raise

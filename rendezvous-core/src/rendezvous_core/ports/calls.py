@@ -9,14 +9,16 @@ Nothing here takes a lock of Python's own: not `threading.Thread.start`, not a `
 """
 
 import functools
+import math
 import os
 import threading
+import time
 from _thread import get_ident, start_new_thread
 from collections.abc import Callable
 from queue import Empty, SimpleQueue
 from typing import Any, NamedTuple, ParamSpec, TypeVar, cast
 
-from rendezvous_core.ports.errors import RendezvousError
+from rendezvous_core.ports.errors import RendezvousConnectionError, RendezvousError
 
 T = TypeVar("T")
 P = ParamSpec("P")
@@ -38,12 +40,16 @@ class _Result(NamedTuple):
     error: BaseException | None
 
 
-def shielded(call: Callable[[], T]) -> T:
+def shielded(call: Callable[[], T], deadline: float = math.inf) -> T:
     """Return what ``call()`` returns, or raise what it raises; made elsewhere if this is the main thread.
 
-    When a signal handler raises meanwhile, the call goes on, and its result is dropped.
+    When a signal handler raises meanwhile, or with a ``deadline`` (of `time.monotonic`) time runs out, the
+    call goes on, and its result is dropped.
+
+    Raises:
+        RendezvousConnectionError: it took too long.
     """
-    if get_ident() != threading.main_thread().ident:
+    if get_ident() != threading.main_thread().ident and deadline == math.inf:
         return call()
     answer: _Answer = SimpleQueue()
     _awaited.append(answer)
@@ -54,10 +60,11 @@ def shielded(call: Callable[[], T]) -> T:
             return call()  # better here than not at all, as at the end of the interpreter
         while True:
             try:
-                result = answer.get(timeout=SLICE)
+                result = answer.get(timeout=max(0.0, min(SLICE, deadline - time.monotonic())))
                 break
             except Empty:
-                pass
+                if time.monotonic() >= deadline:
+                    raise RendezvousConnectionError("There was no answer in time.") from None
     finally:
         _awaited.remove(answer)
     try:
