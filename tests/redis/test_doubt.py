@@ -10,7 +10,8 @@ import pytest
 from rendezvous_core import RendezvousConnectionError
 from rendezvous_core.testing import Proxy
 from rendezvous_redis import RedisRendezvousBackend, RedisRun, RedisServer, RedisStore
-from rendezvous_redis._scripts import ADD, PUT_MEMBER, REMOVE_MEMBER, SET_STATE, Script
+from rendezvous_redis._scripts import PUT_MEMBER, REMOVE_MEMBER, SET_STATE, Script
+from rendezvous_redis._store_scripts import ADD
 from tests.redis.conftest import OpenRun
 
 DOUBT = "may have been written or not"

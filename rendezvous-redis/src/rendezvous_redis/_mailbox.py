@@ -12,7 +12,7 @@ from secrets import token_hex
 from rendezvous_core import RendezvousConnectionError, RendezvousError
 from rendezvous_redis._link import Link
 from rendezvous_redis._run import RedisRun
-from rendezvous_redis._scripts import AWAIT, FORGET
+from rendezvous_redis._store_scripts import AWAIT, FORGET
 
 _SLICE = 5.0
 """Seconds after which it is looked again, whatever became of the mail."""

@@ -9,7 +9,8 @@ from rendezvous_core import PrefixStore, QueueEmptyError, RendezvousTimeoutError
 from rendezvous_core.ports.store import DEFAULT_TIMEOUT, Timeout, Value, check_pairs, encode, keys_timeout
 from rendezvous_redis._mailbox import Mailbox
 from rendezvous_redis._run import RedisRun
-from rendezvous_redis._scripts import ADD, APPEND, COMPARE_SET, DELETE, POP, PUSH, SET, Script
+from rendezvous_redis._scripts import Script
+from rendezvous_redis._store_scripts import ADD, APPEND, COMPARE_SET, DELETE, POP, PUSH, SET
 
 
 class RedisStore(Store):
