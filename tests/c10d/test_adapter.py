@@ -133,6 +133,14 @@ def test_what_is_no_port_is_refused(tmp_path: Path, given: str) -> None:
         handler(tmp_path, master_port=given)
 
 
+def test_an_option_that_nobody_reads_is_refused(tmp_path: Path) -> None:
+    """What torchrun adds by itself, and what the adapter reads, is none."""
+    with pytest.raises(ValueError, match="no option 'master_prot'"):
+        handler(tmp_path, master_prot=1234)
+    with pytest.raises(ValueError, match="no option 'use_backend'"):
+        handler(tmp_path, use_backend="redis")
+
+
 def static(folder: Path, port: int, **conf: object) -> TorchrunHandler:
     options = {"use_backend": "static", "rank": 0, "store_endpoint": str(folder / "run.db"), **conf}
     params = torchs.RendezvousParameters("rendezvous", f"127.0.0.1:{port}", "run", 1, 1, **options)

@@ -2,6 +2,7 @@
 
 from rendezvous_core.ports.options import Option
 from rendezvous_core.ports.parameters import RendezvousParameters
+from rendezvous_core.ports.settings import HANDLER_OPTIONS
 
 STORE_TYPE = Option(
     "store_type",
@@ -20,7 +21,7 @@ CONNECT_TIMEOUT = Option(
 )
 OPTIONS = (STORE_TYPE, IS_HOST, READ_TIMEOUT, CONNECT_TIMEOUT)
 
-_JOIN_TIMEOUT = Option("join_timeout", "seconds", "for how long a node waits for its round", 600)
+(_JOIN_TIMEOUT,) = (option for option in HANDLER_OPTIONS if option.name == "join_timeout")
 
 USE_BACKEND = Option("use_backend", "text", "the backend behind --rdzv-backend=rendezvous", "")
 CLOSE_ON_FAILURE = Option(

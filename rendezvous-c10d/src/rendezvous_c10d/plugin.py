@@ -4,7 +4,15 @@ import torch.distributed as dist
 
 from rendezvous_c10d._c10d_store import C10dStore
 from rendezvous_c10d._creation import create_backend
+from rendezvous_c10d._options import OPTIONS
 from rendezvous_core import RendezvousBackend, RendezvousParameters, Store, hookimpl
+from rendezvous_core.ports.options import Option
+
+
+@hookimpl
+def rendezvous_options() -> tuple[Option, ...]:
+    """Declare what this backend has beside the options of the handler."""
+    return OPTIONS
 
 
 @hookimpl
