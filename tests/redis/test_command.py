@@ -66,3 +66,15 @@ def test_doctor(server: RedisServer) -> None:
         out, err = doctor.communicate(timeout=120)
         assert doctor.returncode == 0, out + err
         assert PASSWORD not in out + err
+
+
+def test_the_scheme_of_an_endpoint_names_the_backend(
+    server: RedisServer, run_id: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Without ``--backend``, which would be sqlite and its endpoint the name of a directory."""
+    monkeypatch.chdir(tmp_path)
+    with server:
+        endpoint = server.endpoint if "://" in server.endpoint else f"redis://{server.endpoint}"
+        status = rdzv(server, "status", "--backend", "", "--endpoint", endpoint, "--run-id", run_id)
+        assert "on the backend 'redis'" in status.communicate(timeout=60)[1]
+    assert not list(tmp_path.iterdir())

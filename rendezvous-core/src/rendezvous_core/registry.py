@@ -11,6 +11,7 @@ from rendezvous_core.plugins.loading import (
     load_plugins,
 )
 from rendezvous_core.ports.backend import MembershipBackend, RendezvousBackend
+from rendezvous_core.ports.endpoint import redact
 from rendezvous_core.ports.handler import RendezvousHandler
 from rendezvous_core.ports.options import Option, check_options
 from rendezvous_core.ports.parameters import RendezvousParameters
@@ -25,6 +26,12 @@ PROVIDERS = {
     "etcd-v3": "rendezvous-etcd",
     "c10d": "rendezvous-c10d",
 }
+SCHEMES = {
+    **dict.fromkeys(("redis", "rediss", "unix", "sentinel", "cluster"), "redis"),
+    **{"etcd": "etcd-v3", "http": "etcd-v3", "https": "etcd-v3", "tcp": "c10d", "file": "sqlite"},
+}
+"""Whom a scheme of an endpoint means; of those that we know, only redis has endpoints with schemes."""
+
 _logger = logging.getLogger("rendezvous_core")
 
 
@@ -123,6 +130,31 @@ def create_store(params: RendezvousParameters, backend: MembershipBackend) -> St
     Raises as `RendezvousHandlerRegistry.create_handler`.
     """
     return _open_store(_plugin(params.backend), params, backend)
+
+
+def backend_of(endpoint: str) -> str | None:
+    """Return the backend that the scheme of ``endpoint`` names; ``None`` where it has no scheme.
+
+    Raises:
+        ValueError: nobody goes by that scheme, or who does takes no URLs; says what to type.
+    """
+    scheme, separator, _ = endpoint.strip().partition("://")
+    if not separator:
+        return None
+    name = SCHEMES.get(scheme, scheme)
+    installed = {backend.name for backend in installed_backends()}
+    if name == "redis" or (name in installed and name not in (*PROVIDERS, "sqlite", "static")):
+        return name
+    shown = redact(endpoint.strip())
+    if name in PROVIDERS or name in installed:
+        raise ValueError(
+            f"The endpoint {shown!r} has a scheme, and the backend '{name}' takes none: "
+            f"--backend {name} --endpoint {shown.partition('://')[2]}"
+        )
+    raise ValueError(
+        f"The endpoint {shown!r} has the scheme of no backend; name the one it is for with --backend. "
+        f"Installed backends: {', '.join(sorted(installed)) or 'none'}."
+    )
 
 
 def backend_options(params: RendezvousParameters) -> tuple[Option, ...] | None:

@@ -1,10 +1,59 @@
 """The options of the backend."""
 
-import math
 from dataclasses import dataclass, field
-from typing import Any
 
-from rendezvous_core import RendezvousParameters
+from rendezvous_core import Option, RendezvousParameters, read_options
+from rendezvous_core.ports.limits import check_seconds
+from rendezvous_core.ports.settings import JOIN_TIMEOUT
+
+OPTIONS = (
+    Option(
+        "user",
+        "text",
+        "ACL user; the server's default user where only a password is given",
+        unset="the endpoint's, else `RENDEZVOUS_REDIS_USER`",
+    ),
+    Option(
+        "password",
+        "text",
+        "password of the user",
+        secret=True,
+        unset="the endpoint's, else `RENDEZVOUS_REDIS_PASSWORD`",
+    ),
+    Option(
+        "sentinel_user",
+        "text",
+        "ACL user of the Sentinels, which do not share those of the server",
+        unset="`RENDEZVOUS_REDIS_SENTINEL_USER`",
+    ),
+    Option(
+        "sentinel_password",
+        "text",
+        "password of the Sentinels",
+        secret=True,
+        unset="`RENDEZVOUS_REDIS_SENTINEL_PASSWORD`",
+    ),
+    Option("db", "integer", "number of the database", unset="the endpoint's, else 0"),
+    Option(
+        "tls",
+        "boolean",
+        "TLS where the endpoint's form does not say so: with Sentinels, with a cluster",
+        unset="as the endpoint says",
+    ),
+    Option("ca_cert", "path", "the only authorities to trust", unset="the system's authorities"),
+    Option("ssl_cert", "path", "the client's certificate, if the server asks for one"),
+    Option("ssl_cert_key", "path", "its private key", unset="in the same file"),
+    Option(
+        "connect_timeout",
+        "seconds",
+        "for how long a server, or its name, that is not there yet is waited for when a node starts; the log "
+        "says so. At most `join_timeout`",
+        60,
+    ),
+    Option("read_timeout", "seconds", "for how long an operation of the store tries to reach the server", 60),
+    Option("key_prefix", "text", "what the keys begin with", "rendezvous"),
+    Option("ttl", "seconds", "for how long a run outlives its last heartbeat or write", 7200),
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,12 +102,11 @@ class RedisOptions:
     """
 
     def __post_init__(self) -> None:
-        for name in ("connect_timeout", "read_timeout", "ttl", "view_ttl"):
-            value = getattr(self, name)
-            if value is not None and not (math.isfinite(value) and value > 0):
-                raise ValueError(f"The option '{name}' ({value:g} seconds) must be positive and finite.")
-        if self.db is not None and self.db < 0:
-            raise ValueError(f"The option 'db' ({self.db}) must be the number of a database, from 0 on.")
+        for option in OPTIONS:
+            if (value := getattr(self, option.name)) is not None:
+                option.check(value)
+        if self.view_ttl is not None:
+            check_seconds("The view_ttl", self.view_ttl)
         if not self.key_prefix:
             raise ValueError("The option 'key_prefix' must be a non-empty string.")
         if self.ssl_cert_key and not self.ssl_cert:
@@ -70,22 +118,6 @@ class RedisOptions:
 
         Raises ``ValueError`` as the class does.
         """
-        connecting = params.get_as_float("connect_timeout", cls.connect_timeout) or 0.0
-        joining = params.get_as_float("join_timeout", 600) or 0.0
-        given: dict[str, Any] = {
-            name: str(params.get(name))
-            for name in (
-                "user", "password", "sentinel_user", "sentinel_password",
-                "ca_cert", "ssl_cert", "ssl_cert_key",
-            )
-            if params.get(name) is not None
-        }  # fmt: skip
-        return cls(
-            **given,
-            db=params.get_as_int("db"),
-            tls=params.get_as_bool("tls"),
-            connect_timeout=min(connecting, joining) if joining > 0 else connecting,
-            read_timeout=params.get_as_float("read_timeout", cls.read_timeout) or 0.0,
-            key_prefix=str(params.get("key_prefix", cls.key_prefix)),
-            ttl=params.get_as_float("ttl", cls.ttl) or 0.0,
-        )
+        given = read_options(params, OPTIONS)
+        given["connect_timeout"] = min(given["connect_timeout"], JOIN_TIMEOUT.read(params))
+        return cls(**given)

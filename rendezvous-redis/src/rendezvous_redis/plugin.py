@@ -1,10 +1,12 @@
 """What the entry point ``redis`` offers to the registry."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
-from rendezvous_core import RendezvousBackend, RendezvousParameters, hookimpl
+from rendezvous_core import Option, RendezvousBackend, RendezvousParameters, hookimpl
+from rendezvous_core.ports.settings import read_silence
 from rendezvous_redis._backend import RedisRendezvousBackend
-from rendezvous_redis._options import RedisOptions
+from rendezvous_redis._options import OPTIONS, RedisOptions
 from rendezvous_redis._run import RedisRun
 from rendezvous_redis._store import RedisStore
 
@@ -29,6 +31,12 @@ def create_backend(params: RendezvousParameters) -> tuple[RedisRendezvousBackend
 
 
 @hookimpl
+def rendezvous_options() -> Sequence[Option]:
+    """Declare the options."""
+    return OPTIONS
+
+
+@hookimpl
 def rendezvous_backend(params: RendezvousParameters) -> RedisRendezvousBackend:
     """Open the backend; see `create_backend`."""
     return create_backend(params)[0]
@@ -42,9 +50,7 @@ def rendezvous_store(params: RendezvousParameters, backend: RendezvousBackend) -
 
 def _options(params: RendezvousParameters) -> RedisOptions:
     options = RedisOptions.from_params(params)
-    silence = (params.get_as_float("keep_alive_interval", 5) or 0) * (
-        params.get_as_int("keep_alive_max_attempt", 3) or 0
-    )
+    silence = read_silence(params)
     if options.ttl < 2 * silence:
         raise ValueError(
             f"The option 'ttl' ({options.ttl:g} seconds) must be at least twice keep_alive_interval * "

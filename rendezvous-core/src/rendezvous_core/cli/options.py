@@ -3,13 +3,15 @@
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from functools import wraps
+from typing import Any, TypeVar, cast
 
 import click
 
 from rendezvous_core.cli.environment import BACKEND, CONF, ENDPOINT, RUN_ID
 from rendezvous_core.ports.endpoint import parse_config
 from rendezvous_core.ports.parameters import RendezvousParameters
+from rendezvous_core.registry import backend_of
 from rendezvous_core.sqlite.path import default_path
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
@@ -64,7 +66,13 @@ class NodeRange(click.ParamType[tuple[int, int]]):
 
 
 def backend_options(command: _Command) -> _Command:
-    """Add the options that say which backend; see `Target`."""
+    """Add the options that say which backend; see `Target`. Without one the endpoint's scheme may say it."""
+
+    @wraps(command)
+    def call(*, backend: str | None, endpoint: str, **others: Any) -> Any:
+        backend = backend or backend_of(endpoint) or "sqlite"
+        return command(backend=backend, endpoint=endpoint, **others)
+
     for option in (
         click.option(
             "--conf",
@@ -82,12 +90,11 @@ def backend_options(command: _Command) -> _Command:
         click.option(
             "--backend",
             envvar=BACKEND,
-            default="sqlite",
-            help="Name of the backend.  [env: RDZV_BACKEND; default: sqlite]",
+            help="Name of the backend.  [env: RDZV_BACKEND; default: the endpoint's scheme, else sqlite]",
         ),
     ):
-        command = option(command)
-    return command
+        call = option(call)
+    return cast(_Command, call)
 
 
 def run_id_option(*, required: bool) -> Callable[[_Command], _Command]:

@@ -103,6 +103,18 @@ class Option:
         return "text"
 
     @property
+    def brief(self) -> str:
+        """The same for tables, without what is usual."""
+        if self.kind == "seconds":
+            least, most = self.bounds
+            start = "" if self.least is None else f" from {number(least)}"
+            return f"seconds{start}" + ("" if self.most is None else f" up to {number(most)}")
+        if self.kind == "integer":
+            return f"integer {span(*self.bounds)}"
+        words = {"boolean": "true or false", "pairs": "`rack=r1;zone=a`, or a mapping", "path": "file"}
+        return words.get(self.kind, self.values)
+
+    @property
     def standing(self) -> str:
         """What holds where it is not given, in words."""
         if self.unset or self.default is None:

@@ -14,8 +14,9 @@ from rendezvous_core.ports.limits import (
 from rendezvous_core.ports.options import Option
 from rendezvous_core.ports.parameters import RendezvousParameters
 
+JOIN_TIMEOUT = Option("join_timeout", "seconds", "for how long a node waits for its round", 600)
 _TIMEOUTS = {
-    "join": Option("join_timeout", "seconds", "for how long a node waits for its round", 600),
+    "join": JOIN_TIMEOUT,
     "last_call": Option(
         "last_call_timeout", "seconds", "for how long late nodes are waited for once the minimum is there", 30
     ),

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable
 from typing import TypeVar
 
 from rendezvous_core.ports.calls import shielded
+from rendezvous_core.ports.endpoint import redact
 from rendezvous_core.ports.errors import RendezvousError
 from rendezvous_core.sqlite import events
 from rendezvous_core.sqlite.errors import explain, is_busy, locked
@@ -183,9 +184,14 @@ def open_database(path: str) -> Database:
     closed when the last user is gone.
 
     Raises:
-        ValueError: the path holds a null character.
+        ValueError: the path holds a null character, or is the URL of something else.
         RendezvousConnectionError, RendezvousStateError: as `Database`.
     """
+    if "://" in path:  # which the file system would take for folders
+        raise ValueError(
+            f"The endpoint of the sqlite backend is the path of a file, not {redact(path)!r}: name the "
+            "backend that this is for, or write the path alone."
+        )
     path = os.path.realpath(os.path.expanduser(path or default_path()))
     with _opening:
         database = _databases.get(path)

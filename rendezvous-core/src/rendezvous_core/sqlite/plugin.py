@@ -26,7 +26,7 @@ def rendezvous_backend(params: RendezvousParameters) -> SqliteBackend:
     if re.fullmatch(r"[^/]*:\d*", params.endpoint) or "\0" in params.endpoint:
         raise ValueError(
             f"The endpoint of the sqlite backend is the path of a file, not {params.endpoint!r}: leave it "
-            "empty for the default one, or write ./ before a name like this."
+            "empty for the default one, write ./ before a name like this, or name the backend that it is for."
         )
     return SqliteBackend(params.endpoint, params.run_id)
 

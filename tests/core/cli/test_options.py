@@ -1,0 +1,100 @@
+"""What is typed wrong at ``rdzv`` is refused by name, and what can be typed is shown."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from rendezvous_core.cli.exit_codes import ExitCode
+from rendezvous_core.ports.settings import HANDLER_OPTIONS
+from tests.core.cli.conftest import Rdzv
+
+
+@pytest.mark.parametrize(
+    ("conf", "message"),
+    [
+        ("join_timout=5", "The backend 'sqlite' has no option 'join_timout'; did you mean 'join_timeout'?"),
+        ("timeout=5", "The backend 'sqlite' has no option 'timeout'; did you mean 'join_timeout'?"),
+        (
+            "use_backend=redis",
+            "The backend 'sqlite' has no option 'use_backend': see 'rdzv backends --options",
+        ),
+        ("join_timeout=1e10", "must be a positive number of seconds from 0.001 to 1000000000"),
+        ("keep_alive_max_attempt=2.5", "must be an integer from 1 to 10000"),
+        ("metadata=rack", "'metadata' ('rack') must be as rack=r1;zone=a"),
+    ],
+)
+@pytest.mark.parametrize(
+    "command", [["run", "--nodes=1"], ["run", "--spawn=2"], ["status"], ["watch"], ["close"]]
+)
+def test_an_option_that_cannot_be_meant_is_refused(
+    rdzv: Rdzv, command: list[str], conf: str, message: str
+) -> None:
+    done = rdzv.call(*command, f"--conf={conf}", *(["--", "true"] if command[0] == "run" else []))
+    assert (done.returncode, done.stdout) == (ExitCode.USAGE, "")
+    assert message in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert not Path(rdzv.endpoint).exists()
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "message"),
+    [
+        ("etcd://h1:2379,h2", "'etcd-v3' takes none: --backend etcd-v3 --endpoint h1:2379,h2"),
+        ("tcp://node0:29400", "'c10d' takes none: --backend c10d --endpoint node0:29400"),
+        ("file:///tmp/run.db", "'sqlite' takes none: --backend sqlite --endpoint /tmp/run.db"),
+        ("nats://me:hunter2@host", "'nats://me:***@host' has the scheme of no backend"),
+    ],
+)
+@pytest.mark.parametrize("command", [["run", "--spawn=2"], ["status"]])
+def test_an_endpoint_with_a_scheme_makes_no_directory(
+    rdzv: Rdzv, tmp_path: Path, command: list[str], endpoint: str, message: str
+) -> None:
+    arguments = [f"--endpoint={endpoint}", *(["--", "true"] if command[0] == "run" else [])]
+    before = set(tmp_path.iterdir())
+    done = rdzv.call(*command, *arguments, RDZV_BACKEND="", PWD=str(tmp_path))
+    assert done.returncode == ExitCode.USAGE
+    assert message in done.stderr
+    assert "hunter2" not in done.stderr
+    assert set(tmp_path.iterdir()) == before
+
+
+def test_a_scheme_names_the_backend(rdzv: Rdzv) -> None:
+    done = rdzv.call("status", "--endpoint=redis://me:hunter2@host:port", RDZV_BACKEND="")
+    assert done.returncode == ExitCode.USAGE
+    assert re.search("pip install rendezvous-redis|'host:port' must have a port", done.stderr)
+
+
+def test_an_endpoint_of_sqlite_is_no_url(rdzv: Rdzv) -> None:
+    done = rdzv.call("status", "--endpoint=redis://me:hunter2@host")
+    assert done.returncode == ExitCode.USAGE
+    assert "the path of a file, not 'redis://me:***@host'" in done.stderr
+
+
+def test_the_options_of_a_backend_are_shown(rdzv: Rdzv) -> None:
+    shown = rdzv.call("backends", "--options", "static").stdout
+    for name in ("rank", "store_backend", *(option.name for option in HANDLER_OPTIONS)):
+        assert f"\n{name} " in shown
+    assert "seconds up to 86400" in shown
+
+
+def test_the_options_of_all_backends_are_shown(rdzv: Rdzv) -> None:
+    shown = rdzv.call("backends", "--options").stdout
+    assert "sqlite has none of its own." in shown
+    assert "\nstore_backend " in shown
+    assert shown.count("\njoin_timeout ") == 1
+
+
+def test_the_options_are_shown_to_programs(rdzv: Rdzv) -> None:
+    shown = json.loads(rdzv.call("backends", "--options", "sqlite", "--json").stdout)
+    options = {option["name"]: option for option in shown["options"]["sqlite"]}
+    assert list(options) == [option.name for option in HANDLER_OPTIONS]
+    assert options["join_timeout"]["default"] == 600
+    assert options["join_timeout"]["values"].startswith("a positive number of seconds")
+
+
+def test_the_options_of_nobody(rdzv: Rdzv) -> None:
+    done = rdzv.call("backends", "--options", "nope")
+    assert done.returncode == ExitCode.USAGE
+    assert "'nope' is not registered" in done.stderr
