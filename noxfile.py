@@ -32,6 +32,7 @@ BY_LATER_PYTHONS = {
         "tests/core",
         "--ignore=tests/core/faults",
         "--ignore=tests/core/handler/test_interruption.py",
+        "--ignore=tests/core/handler/test_schedules.py",
         "--ignore=tests/core/kit/test_kit.py",
         "--ignore=tests/core/cli/test_inspection.py",
         "--ignore=tests/core/cli/test_interruption.py",
