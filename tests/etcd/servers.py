@@ -122,6 +122,12 @@ class SecureServer:
         self._put("enable", {})
         self._put("roles/guest", {"role": "guest", "revoke": everything}, as_root=True)
 
+    def add_v2_user(self, name: str, permissions: dict[str, list[str]]) -> None:
+        """With the password of all."""
+        self._put(f"roles/{name}s", {"role": f"{name}s", "permissions": {"kv": permissions}}, as_root=True)
+        user = {"user": name, "password": PASSWORD, "roles": [f"{name}s"]}
+        self._put(f"users/{name}", user, as_root=True)
+
     def _put(self, path: str, body: object, as_root: bool = False) -> None:
         context = ssl.create_default_context(cafile=self.ca_cert)
         context.load_cert_chain(self.ssl_cert, self.ssl_cert_key)

@@ -17,7 +17,6 @@ from rendezvous_core import (
     RendezvousConnectionError,
     RendezvousHandler,
     RendezvousParameters,
-    RendezvousStateError,
     Store,
     get_rendezvous_handler,
 )
@@ -328,49 +327,6 @@ def test_packets_that_come_late(backend: str, server: EtcdServer, create: Create
 
 
 # Who asks
-
-
-def test_wrong_credentials(tmp_path: Path, run_id: str) -> None:
-    """Each is told apart, and said at once, when a backend is opened."""
-    secure = SecureServer(tmp_path)
-    secure.start()
-    try:
-        secure.enable_auth()
-        secure.enable_v2_auth()
-        endpoint, mine = secure.server.get_endpoint(), {**secure.certificates, **secure.credentials}
-        cases: list[tuple[str, dict[str, Any], type[Exception], str]] = [
-            ("etcd-v3", {"password": "wrong"}, RendezvousStateError, "password of the user 'member'"),
-            ("etcd-v3", {"user": None, "password": None}, RendezvousStateError, "give the options user and"),
-            ("etcd-v3", {"key_prefix": "/else"}, RendezvousStateError, "does not let the user 'member' read"),
-            ("etcd-v2", {"password": "wrong"}, RendezvousStateError, "the user 'member' do this: check user"),
-            ("etcd-v2", {"key_prefix": "/else"}, RendezvousStateError, "the user 'member' do this"),
-            ("etcd-v2", {"user": None, "password": None}, RendezvousConnectionError, "that it does not know"),
-            (
-                "etcd-v2",
-                {"user": None, "password": None, "key_prefix": "/else", **secure.certificates_of_member},
-                RendezvousStateError,
-                "clients without a user",
-            ),
-        ]
-        for backend in ("etcd-v3", "etcd-v2"):
-            cases += [
-                (
-                    backend,
-                    {"ssl_cert": None, "ssl_cert_key": None},
-                    RendezvousConnectionError,
-                    "give ssl_cert",
-                ),
-                (backend, {"ca_cert": None}, RendezvousConnectionError, "signed it, ca_cert"),
-                (backend, dict.fromkeys(secure.certificates), RendezvousConnectionError, "protocol=https"),
-            ]
-        for backend, wrong, kind, text in cases:
-            params = RendezvousParameters(
-                backend, endpoint, run_id, 1, 1, read_timeout=1, **{**mine, **wrong}
-            )
-            with pytest.raises(kind, match=text):
-                get_rendezvous_handler(params).next_rendezvous()
-    finally:
-        secure.stop()
 
 
 def test_tokens_are_renewed(tmp_path: Path, run_id: str) -> None:

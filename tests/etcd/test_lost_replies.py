@@ -13,8 +13,9 @@ import pytest
 from rendezvous_core import RendezvousConnectionError, Store
 from rendezvous_core.testing.suites.checks import found, refused, written
 from rendezvous_etcd import EtcdRendezvous, EtcdRendezvousBackend, EtcdServer, EtcdStore
+from rendezvous_etcd.errors import UncertainError
 from rendezvous_etcd.legacy.state_key import StateKey
-from rendezvous_etcd.v2.client import EtcdCalls, UncertainError
+from rendezvous_etcd.v2.client import EtcdCalls
 
 UNKNOWN = "is unknown"
 

@@ -122,7 +122,7 @@ def test_a_server_without_v2_is_told_apart(backend: str, monkeypatch: pytest.Mon
 def test_what_is_no_etcd_is_told_apart() -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         params = RendezvousParameters(
-            "etcd-v3", f"127.0.0.1:{silent.getsockname()[1]}", "run", 1, 1, read_timeout=1
+            "etcd-v3", f"127.0.0.1:{silent.getsockname()[1]}", "run", 1, 1, connect_timeout=1, read_timeout=1
         )
         with pytest.raises(RendezvousConnectionError, match="cannot be reached within 1 s"):
             get_rendezvous_handler(params)

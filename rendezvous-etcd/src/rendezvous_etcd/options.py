@@ -10,6 +10,7 @@ from rendezvous_core.ports.endpoint import Endpoint, parse_endpoints
 DEFAULT_PORT = 2379
 DEFAULT_PREFIX = "/rendezvous"
 DEFAULT_READ_TIMEOUT = 10.0
+DEFAULT_CONNECT_TIMEOUT = 60.0
 DEFAULT_TTL = 2 * 60 * 60
 DEFAULT_MEMBER_TTL = 60
 
@@ -27,10 +28,11 @@ class Connection:
         user: name of the user.
         password: the user's password.
         read_timeout: seconds within which an operation must be answered, all attempts together.
+        connect_timeout: seconds for which a cluster, or its name, that is not there yet is waited for.
 
     Raises:
-        ValueError: a part is missing that another one needs, a file is not there, or
-            ``read_timeout`` is not positive.
+        ValueError: a part is missing that another one needs, a file is not there or holds something
+            else, or a timeout is not positive.
     """
 
     endpoints: tuple[Endpoint, ...]
@@ -41,12 +43,15 @@ class Connection:
     user: str | None = None
     password: str | None = field(default=None, repr=False)
     read_timeout: float = DEFAULT_READ_TIMEOUT
+    connect_timeout: float = DEFAULT_CONNECT_TIMEOUT
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "endpoints", tuple(dict.fromkeys(self.endpoints)))
         if not self.endpoints:
             raise ValueError("At least one etcd endpoint is needed.")
-        if self.read_timeout <= 0:
-            raise ValueError(f"The read_timeout ({self.read_timeout}) must be a positive number of seconds.")
+        for name in ("read_timeout", "connect_timeout"):
+            if getattr(self, name) <= 0:
+                raise ValueError(f"The {name} ({getattr(self, name)}) must be a positive number of seconds.")
         for name in ("ca_cert", "ssl_cert", "ssl_cert_key"):
             path = getattr(self, name)
             if path is None:
@@ -59,6 +64,7 @@ class Connection:
             raise ValueError("The option ssl_cert_key needs the certificate of the key, ssl_cert.")
         if (self.user is None) != (self.password is None):
             raise ValueError("The options user and password need each other.")
+        _check_certificates(self.ca_cert, self.ssl_cert, self.ssl_cert_key)
 
     def __str__(self) -> str:
         return ",".join(map(str, self.endpoints))
@@ -66,7 +72,7 @@ class Connection:
 
 def read_connection(params: RendezvousParameters) -> Connection:
     """Read the endpoint and the options ``protocol``, ``ca_cert``, ``ssl_cert``, ``ssl_cert_key``, ``user``,
-    ``password`` and ``read_timeout``.
+    ``password``, ``read_timeout`` and ``connect_timeout``, which is not longer than a round is waited for.
 
     The protocol is ``http`` unless it is given, or a certificate is. The certificates may also go by the
     names that torch's legacy handler has for them: ``cacert``, ``cert``, ``key``.
@@ -83,6 +89,9 @@ def read_connection(params: RendezvousParameters) -> Connection:
     if protocol not in ("http", "https"):
         raise ValueError(f"The option protocol must be http or https, not {protocol!r}.")
     read_timeout = params.get_as_float("read_timeout", DEFAULT_READ_TIMEOUT)
+    connect_timeout = params.get_as_float("connect_timeout", DEFAULT_CONNECT_TIMEOUT)
+    connect_timeout = DEFAULT_CONNECT_TIMEOUT if connect_timeout is None else connect_timeout
+    join_timeout = params.get_as_float("join_timeout") or connect_timeout
     return Connection(
         tuple(parse_endpoints(params.endpoint, DEFAULT_PORT)),
         protocol == "https",
@@ -90,7 +99,32 @@ def read_connection(params: RendezvousParameters) -> Connection:
         user=params.get("user") or None,
         password=params.get("password") or None,
         read_timeout=DEFAULT_READ_TIMEOUT if read_timeout is None else read_timeout,
+        connect_timeout=min(connect_timeout, join_timeout) if join_timeout > 0 else connect_timeout,
     )
+
+
+def _check_certificates(ca_cert: str | None, ssl_cert: str | None, key: str | None) -> None:
+    import ssl
+
+    def refuse_encrypted() -> str:
+        raise ValueError("The option ssl_cert_key names a key that is encrypted: give one that is not.")
+
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    options = "ca_cert"
+    try:
+        if ca_cert is not None:
+            context.load_verify_locations(ca_cert)
+        if ssl_cert is not None:
+            options = "ssl_cert and ssl_cert_key" if key else "ssl_cert, without ssl_cert_key,"
+            context.load_cert_chain(ssl_cert, key, refuse_encrypted)
+    except ssl.SSLError as error:
+        raise ValueError(
+            f"The options {options} must name a certificate and its key, as PEM: {error}"
+            if options != "ca_cert"
+            else f"The option ca_cert must name a file with certificates, as PEM: {error}"
+        ) from error
+    except OSError as error:
+        raise ValueError(f"What the option {options} names cannot be read: {error}") from error
 
 
 def read_lifetimes(params: RendezvousParameters) -> tuple[int, int]:

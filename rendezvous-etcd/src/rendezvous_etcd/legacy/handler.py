@@ -106,7 +106,7 @@ def create_rdzv_handler(params: RendezvousParameters) -> EtcdRendezvousHandler:
     """Create a handler; the options are torch's: ``timeout`` (600 s; ``join_timeout`` is another
     name, that of the dynamic handler), ``last_call_timeout`` (30 s),
     ``etcd_prefix`` (``/torchelastic/p2p``), ``protocol``, ``cacert``, ``cert``, ``key``; and ``user``,
-    ``password``, ``read_timeout`` (10 s).
+    ``password``, ``read_timeout`` (10 s), ``connect_timeout`` (60 s).
 
     Raises:
         ValueError: an option or the endpoint is wrong.
@@ -114,8 +114,10 @@ def create_rdzv_handler(params: RendezvousParameters) -> EtcdRendezvousHandler:
     """
     timeout = params.get_as_float("timeout", 600)
     timeout = params.get_as_float("join_timeout", timeout)
+    timeout = 600 if timeout is None else timeout
     last_call = params.get_as_float("last_call_timeout", 30)
-    calls = EtcdCalls.from_connection(read_connection(params))
+    connection = read_connection(params)
+    calls = EtcdCalls.from_connection(connection)
     try:
         rendezvous = EtcdRendezvous(
             calls,
@@ -123,10 +125,10 @@ def create_rdzv_handler(params: RendezvousParameters) -> EtcdRendezvousHandler:
             params.run_id,
             params.min_nodes,
             params.max_nodes,
-            600 if timeout is None else timeout,
+            timeout,
             30 if last_call is None else last_call,
         )
-        rendezvous.get_rdzv_state()
+        calls.patience.connect(rendezvous.connect, min(connection.connect_timeout, timeout))
     except BaseException:
         calls.close()
         raise

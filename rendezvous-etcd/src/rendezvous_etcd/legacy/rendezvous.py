@@ -9,14 +9,15 @@ from typing import Any
 import etcd
 
 from rendezvous_core import RendezvousConnectionError, RendezvousTimeoutError
+from rendezvous_etcd.errors import UncertainError
 from rendezvous_etcd.legacy.joining import Joining, Terms
 from rendezvous_etcd.legacy.layout import CLOSED_TTL, Layout
 from rendezvous_etcd.legacy.membership import Membership
 from rendezvous_etcd.legacy.state import ActiveState
 from rendezvous_etcd.legacy.state_key import BeginAnew, StateKey
-from rendezvous_etcd.v2.client import EtcdCalls, UncertainError
+from rendezvous_etcd.v2.client import EtcdCalls
 from rendezvous_etcd.v2.store import EtcdStore
-from rendezvous_etcd.v2.swap import back_off, look, swap, unchanged
+from rendezvous_etcd.v2.swap import back_off, check_may_write, look, swap, unchanged
 
 _SLICE = 5.0
 _FIRST_PAUSE, _LAST_PAUSE = 0.05, 1.0
@@ -77,6 +78,11 @@ class EtcdRendezvous:
     def hosts(self) -> list[str]:
         """Where the members of etcd are."""
         return self._calls.hosts
+
+    def connect(self) -> None:
+        """Look whether the cluster can be reached, and used; need not be called."""
+        self.get_rdzv_state()
+        check_may_write(self._calls, self._layout.state)
 
     def rendezvous_barrier(self) -> tuple[str, int, int]:
         """Block until this node is part of a round; return version, rank and size of the world.

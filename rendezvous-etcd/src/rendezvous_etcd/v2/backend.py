@@ -19,7 +19,7 @@ from rendezvous_etcd.options import (
     segment_text,
 )
 from rendezvous_etcd.v2.client import EtcdCalls, index_of
-from rendezvous_etcd.v2.swap import delete, look, swap, unchanged
+from rendezvous_etcd.v2.swap import check_may_write, delete, look, swap, unchanged
 
 _SLICE = 5.0
 
@@ -101,9 +101,11 @@ class EtcdRendezvousBackend(MembershipBackend):
         """Make ready for what is to come, so that it takes fewer steps; need not be called.
 
         Raises:
-            RendezvousConnectionError: the cluster cannot be reached, refuses this user, or has no v2 API.
+            RendezvousConnectionError: the cluster cannot be reached, or has no v2 API.
+            RendezvousStateError: it does not let this user read and write.
         """
         self._keep()
+        check_may_write(self._calls, self._state)
 
     @property
     def hosts(self) -> list[str]:

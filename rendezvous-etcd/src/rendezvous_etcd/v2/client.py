@@ -4,16 +4,18 @@ import http.client
 import logging
 import os
 import threading
-import time
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 import etcd
 import urllib3.exceptions
 
-from rendezvous_core import RendezvousConnectionError, RendezvousError, RendezvousStateError
-from rendezvous_etcd.hints import hint
+from rendezvous_core import RendezvousConnectionError, RendezvousError
+from rendezvous_etcd.attempts import Patience
+from rendezvous_etcd.errors import HANGS_UP, advise_on_tls
 from rendezvous_etcd.options import Connection
+from rendezvous_etcd.v2.errors import advice_on, explain
+from rendezvous_etcd.v2.pool import POOLS
 
 # It reports each failed attempt as an error, also those that are made again.
 logging.getLogger("etcd.client").setLevel(logging.CRITICAL)
@@ -30,16 +32,13 @@ ANSWERS = (
 """What python-etcd raises although nothing has failed."""
 
 _FAILURES = (etcd.EtcdException, urllib3.exceptions.HTTPError, http.client.HTTPException, OSError)
-_UNSENT = (urllib3.exceptions.NewConnectionError, urllib3.exceptions.ConnectTimeoutError)
+_UNSENT = (
+    urllib3.exceptions.NewConnectionError,
+    urllib3.exceptions.ConnectTimeoutError,
+    urllib3.exceptions.ClosedPoolError,
+)
 _POOL = 64
-_LEAST_ATTEMPT = 0.25
-_FIRST_PAUSE, _LAST_PAUSE = 0.01, 0.5
 _NO_TIMEOUT = 60.0
-_NO_V2 = "404 page not found"
-
-
-class UncertainError(RendezvousConnectionError):
-    """The answer to a write is missing: it may have been carried out."""
 
 
 class EtcdCalls:
@@ -52,11 +51,13 @@ class EtcdCalls:
     def __init__(self, clients: Sequence[etcd.Client], patience: float) -> None:
         self._clients = list(clients)
         self._turn = 0
-        self._patience = patience
+        self.patience = Patience(patience, len(self._clients))
         self._closed = threading.Event()
         self._pid = os.getpid()
         for client in self._clients:
+            client.http.clear()  # what there is has been set up otherwise
             client.http.connection_pool_kw["retries"] = False
+            client.http.pool_classes_by_scheme = POOLS
             client._allow_reconnect = False
 
     @classmethod
@@ -67,7 +68,7 @@ class EtcdCalls:
     @classmethod
     def from_connection(cls, connection: Connection) -> "EtcdCalls":
         """Create the clients that ``connection`` calls for. Nothing is sent yet."""
-        attempt = max(_LEAST_ATTEMPT, connection.read_timeout / (len(connection.endpoints) + 1))
+        attempt = Patience(connection.read_timeout, len(connection.endpoints)).attempt
         certificate = connection.ssl_cert
         clients = [
             etcd.Client(
@@ -134,7 +135,7 @@ class EtcdCalls:
             raise
         except _FAILURES as error:
             self._leave(client)
-            raise self._explain(error, client) from error
+            raise explain(error, advice_on(error), client, self.patience.seconds) from error
 
     def rest(self, seconds: float) -> None:
         """Do nothing for a time, or until `close`."""
@@ -148,8 +149,7 @@ class EtcdCalls:
                 client.http.clear()
 
     def _call(self, function: Callable[[etcd.Client], T], safe: bool) -> T:
-        deadline = time.monotonic() + self._patience
-        failures = 0
+        attempts = self.patience.begin()
         while True:
             client = self._live()
             try:
@@ -157,15 +157,17 @@ class EtcdCalls:
             except ANSWERS:
                 raise
             except _FAILURES as error:
-                if _is_final(error):
-                    raise self._explain(error, client) from error
+                advice = advice_on(error)
+                if advice is HANGS_UP and self.patience.is_connecting:
+                    advice = advise_on_tls(client.host.strip("[]"), client.port, client.protocol == "https")
+                doubtful = not (safe or advice.ends != "nothing" or _is_unsent(error))
+                told = explain(error, advice, client, attempts.patience, doubtful)
+                if advice.ends == "call" or doubtful:
+                    raise told from error
                 self._leave(client)
-                failures += 1
-                rounds, rest = divmod(failures, len(self._clients))
-                pause = min(_FIRST_PAUSE * 2.0 ** min(rounds, 10), _LAST_PAUSE) if rest == 0 else 0.0
-                again = safe or _is_unsent(error)
-                if not again or time.monotonic() + pause >= deadline:
-                    raise self._explain(error, client, uncertain=not again) from error
+                pause = attempts.after(client, advice.ends == "member", told)
+                if pause is None:
+                    raise told from error
                 self.rest(pause)
 
     def _live(self) -> etcd.Client:
@@ -179,47 +181,15 @@ class EtcdCalls:
         return client
 
     def _leave(self, client: etcd.Client) -> None:
+        """Go on to the next member. What else idles between here and this one is not trusted either."""
+        client.http.clear()
         if client is self.client:
             self._turn += 1
-
-    def _explain(self, error: Exception, client: etcd.Client, uncertain: bool = False) -> RendezvousError:
-        where, text = f"etcd at {client.base_uri}", str(error).strip()
-        if uncertain:
-            return UncertainError(
-                f"{where} did not answer to a write: whether it was carried out, or will be, is unknown "
-                f"({text})."
-            )
-        if _NO_V2 in text:
-            return RendezvousConnectionError(
-                f"{where} has no v2 API: use the backend etcd-v3, which every etcd since 3.4 serves, or "
-                "start an etcd before 3.6 with --enable-v2."
-            )
-        if isinstance(error, etcd.EtcdInsufficientPermissions):
-            who = f"the user {client.username!r}" if client.username else "clients without a user"
-            return RendezvousStateError(
-                f"{where} does not let {who} do this: check user and password, and "
-                f"that it may read and write the keys below the prefix ({text})."
-            )
-        if isinstance(error, etcd.EtcdKeyError | etcd.EtcdValueError):
-            return RendezvousStateError(
-                f"{where} holds something else where this run's data should be ({text}): delete it, or "
-                "choose another run id or prefix."
-            )
-        remedy = hint(text, client.protocol == "https")
-        return RendezvousConnectionError(
-            f"{where} cannot be reached within {self._patience:g} s{remedy} ({text})."
-        )
 
 
 def index_of(error: etcd.EtcdKeyNotFound) -> int:
     """The index at which a key was found missing."""
     return int((error.payload or {}).get("index", 0))
-
-
-def _is_final(error: Exception) -> bool:
-    """Whether another attempt would end the same."""
-    final = etcd.EtcdInsufficientPermissions | etcd.EtcdKeyError | etcd.EtcdValueError
-    return _NO_V2 in str(error) or isinstance(error, final)
 
 
 def _is_unsent(error: Exception) -> bool:

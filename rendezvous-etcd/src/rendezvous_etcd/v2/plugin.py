@@ -19,10 +19,11 @@ def create_backend(params: RendezvousParameters) -> tuple[EtcdRendezvousBackend,
         RendezvousStateError: the cluster refuses this user.
     """
     ttl, member_ttl = read_lifetimes(params)
-    calls = EtcdCalls.from_connection(read_connection(params))
+    connection = read_connection(params)
+    calls = EtcdCalls.from_connection(connection)
     try:
         backend = EtcdRendezvousBackend(calls, params.run_id, params.get("key_prefix"), ttl, member_ttl)
-        backend.connect()
+        calls.patience.connect(backend.connect, connection.connect_timeout)
     except BaseException:
         calls.close()
         raise

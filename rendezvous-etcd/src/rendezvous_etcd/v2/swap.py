@@ -6,18 +6,21 @@ later. etcd remembers the last thousand events, so even a write that others have
 
 import random
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 import etcd
 
 from rendezvous_core import RendezvousConnectionError
-from rendezvous_etcd.v2.client import EtcdCalls, UncertainError, index_of
+from rendezvous_etcd.errors import UncertainError
+from rendezvous_etcd.v2.client import EtcdCalls, index_of
 
 CONFLICTS = (etcd.EtcdAlreadyExist, etcd.EtcdCompareFailed, etcd.EtcdKeyNotFound)
 """What python-etcd raises where the condition of a write does not hold."""
 
 _FIELDS = {"prevIndex": "modifiedIndex", "prevValue": "value"}
 _ATTEMPTS = 3
+_NEVER = 2**63 - 1
 _GRACE = 0.25
 """Seconds for which what is on its way may still arrive."""
 
@@ -81,6 +84,12 @@ def swap(
         return None
     assert doubt is not None
     raise doubt
+
+
+def check_may_write(calls: EtcdCalls, key: str) -> None:
+    """Ask for a write that cannot happen, so that the server says if it would not allow one."""
+    with suppress(*CONFLICTS):
+        calls.write(key, "", safe=True, prevIndex=_NEVER)
 
 
 def delete(calls: EtcdCalls, key: str) -> bool:

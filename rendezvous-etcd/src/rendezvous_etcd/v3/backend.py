@@ -114,9 +114,9 @@ class Etcd3RendezvousBackend(MembershipBackend):
 
         Raises:
             RendezvousConnectionError: the cluster cannot be reached.
-            RendezvousStateError: it refuses this user.
+            RendezvousStateError: it does not let this user read and write.
         """
-        self.get_state()
+        self._check_permissions()
         self._keep()
         deadline = time.monotonic() + self._client.connection.read_timeout
         while True:
@@ -258,6 +258,21 @@ class Etcd3RendezvousBackend(MembershipBackend):
                 self._run_lease.grant()
         raise RendezvousConnectionError(
             f"The leases of this node end as soon as they are granted by etcd at {self._client.connection}."
+        )
+
+    def _check_permissions(self) -> None:
+        """Ask for writes that cannot happen: servers check beforehand whether they would allow them."""
+        everything = rpc.RangeRequest(
+            key=self._path, range_end=prefix_end(self._path), count_only=True, limit=1
+        )
+        kept = (b"state", b"token", b"wake", b"members/any", b"kv/any", b"receipts/any")
+        self._client.call(
+            "Txn",
+            rpc.TxnRequest(
+                compare=[unchanged(self._wake, 0), unchanged(self._wake, 1)],
+                success=[put(self._path + name, b"") for name in kept],
+                failure=[rpc.RequestOp(request_range=everything)],
+            ),
         )
 
     def _keep(self) -> None:

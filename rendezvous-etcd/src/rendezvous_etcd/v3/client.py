@@ -2,7 +2,6 @@
 
 import os
 import threading
-import time
 from typing import Any
 
 import grpc
@@ -10,12 +9,11 @@ from pyetcd import etcdrpc as rpc
 
 from rendezvous_core import RendezvousConnectionError, RendezvousError
 from rendezvous_core.ports.endpoint import parse_endpoints
+from rendezvous_etcd.attempts import Patience
+from rendezvous_etcd.errors import HANGS_UP, advise_on_tls
 from rendezvous_etcd.options import DEFAULT_PORT, DEFAULT_READ_TIMEOUT, Connection
 from rendezvous_etcd.v3.channel import Channel, credentials, metadata
-from rendezvous_etcd.v3.errors import explain, may_succeed_elsewhere, wants_token, was_unsent
-
-_LEAST_ATTEMPT = 0.25
-_FIRST_PAUSE, _LAST_PAUSE = 0.01, 0.5
+from rendezvous_etcd.v3.errors import advice_on, explain, wants_token, was_unsent
 
 
 class Etcd3Client:
@@ -68,6 +66,7 @@ class Etcd3Client:
 
     def _set_up(self, connection: Connection) -> None:
         self._connection = connection
+        self.patience = Patience(connection.read_timeout, len(connection.endpoints))
         self._credentials = credentials(connection)
         # Reentrant, as a garbage collector may close the client in the midst of anything.
         self._lock = threading.RLock()
@@ -99,14 +98,11 @@ class Etcd3Client:
         return self._repeat("Txn", request, writes=True)
 
     def _repeat(self, name: str, request: Any, writes: bool) -> tuple[Any, bool]:
-        deadline = time.monotonic() + self._connection.read_timeout
-        attempt = max(_LEAST_ATTEMPT, self._connection.read_timeout / (len(self._connection.endpoints) + 1))
-        failures, renewed, doubtful = 0, False, False
+        attempts, renewed, doubtful = self.patience.begin(), False, False
         while True:
-            channel = self.channel()
-            token, left = self._token, deadline - time.monotonic()
+            channel, token = self.channel(), self._token
             try:
-                timeout = max(0.001, min(attempt, left))
+                timeout = max(0.001, min(self.patience.attempt, attempts.left))
                 if token is None:
                     token = self._authenticate(channel, timeout)
                 return channel.calls[name](request, timeout=timeout, metadata=metadata(token)), doubtful
@@ -117,15 +113,17 @@ class Etcd3Client:
                     continue
                 if self._closed.is_set():
                     raise self._closed_error() from error
-                if not may_succeed_elsewhere(error):
-                    raise explain(error, self._connection, doubtful) from error
-                doubtful |= writes and not was_unsent(error)
+                advice = advice_on(error)
+                if advice is HANGS_UP and self.patience.is_connecting:
+                    advice = advise_on_tls(*channel.endpoint, self._connection.secure)
+                doubtful |= writes and advice.ends == "nothing" and not was_unsent(error)
+                told = explain(error, advice, self._connection, attempts.patience, doubtful)
+                if advice.ends == "call":
+                    raise told from error
                 self.leave(channel)
-                failures += 1
-                rounds, rest = divmod(failures, len(self._connection.endpoints))
-                pause = min(_FIRST_PAUSE * 2.0 ** min(rounds, 10), _LAST_PAUSE) if rest == 0 else 0.0
-                if time.monotonic() + pause >= deadline:
-                    raise explain(error, self._connection, doubtful) from error
+                pause = attempts.after(channel.endpoint, advice.ends == "member", told)
+                if pause is None:
+                    raise told from error
                 self.rest(pause)
             except ValueError:
                 # gRPC's way to say that another thread has closed the channel.

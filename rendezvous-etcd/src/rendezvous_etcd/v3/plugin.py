@@ -12,8 +12,9 @@ def create_backend(params: RendezvousParameters) -> tuple[Etcd3RendezvousBackend
 
     Options, beside those of the dynamic handler: ``protocol`` (``http``, or ``https`` where a
     certificate is given), ``ca_cert``, ``ssl_cert``, ``ssl_cert_key``, ``user``, ``password``,
-    ``read_timeout`` (10 s), ``key_prefix`` (``/rendezvous``), ``ttl`` (7200 s), ``member_ttl``
-    (60 s, or four times the silence after which a node counts as dead if that is longer).
+    ``connect_timeout`` (60 s), ``read_timeout`` (10 s), ``key_prefix`` (``/rendezvous``), ``ttl``
+    (7200 s), ``member_ttl`` (60 s, or four times the silence after which a node counts as dead if that
+    is longer). A cluster, or its name, that is not there yet is waited for; what it refuses is not.
     Closing the backend closes the store's connection too.
 
     Raises:
@@ -22,10 +23,11 @@ def create_backend(params: RendezvousParameters) -> tuple[Etcd3RendezvousBackend
         RendezvousStateError: the cluster refuses this user.
     """
     ttl, member_ttl = read_lifetimes(params)
-    client = Etcd3Client.from_connection(read_connection(params))
+    connection = read_connection(params)
+    client = Etcd3Client.from_connection(connection)
     try:
         backend = Etcd3RendezvousBackend(client, params.run_id, params.get("key_prefix"), ttl, member_ttl)
-        backend.connect()
+        client.patience.connect(backend.connect, connection.connect_timeout)
     except BaseException:
         client.close()
         raise

@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 from pyetcd import etcdrpc as rpc
 
 from rendezvous_core import RendezvousConnectionError, RendezvousStateError
+from rendezvous_etcd.errors import UncertainError
 from rendezvous_etcd.v3.client import Etcd3Client
-from rendezvous_etcd.v3.errors import UncertainError
 from rendezvous_etcd.v3.operations import get, holds, put, unchanged
 from rendezvous_etcd.v3.watch import Watch
 
