@@ -189,7 +189,7 @@ def unsettled(world: "World") -> str | None:
         inside = [machine for machine in live if machine.inside]
         if inside:
             return f"{inside[0].name} is in a round that is over"
-        if len(own) >= state.settings.min_nodes:
+        if len(own) >= state.settings.least:
             return f"{len(own)} nodes wait for a round of {state.settings.min_nodes}"
         return None
     if set(state.gone.values()) - {"done"}:
@@ -202,7 +202,9 @@ def unsettled(world: "World") -> str | None:
             return f"{seat.node} is called to a new round"
     if {machine.name for machine in live if machine.inside} != {seat.node for seat in state.active()}:
         return "a node thinks that it is in the round"
-    if own and len(state.roster) < state.settings.max_nodes:
+    settings, active = state.settings, len(state.active())
+    called_for = len(state.roster) < settings.most and settings.size(active + len(own)) > active
+    if called_for and settings.admit_newcomers != "next_round":
         return f"{len(own)} nodes wait outside a round that is not full"
     return None
 
@@ -212,6 +214,8 @@ def check_progress(world: "World") -> None:
     timings = [machine.timing for machine in world.machines.values()]
     # Late operations, detection, the patience of nodes that failed as coordinators, last call.
     seconds = 10.0 + max(6 * timing.dead_after + 6 * timing.period + timing.last_call for timing in timings)
+    admissions = [machine.settings.admit_newcomers for machine in world.machines.values()]
+    seconds += max([admission for admission in admissions if isinstance(admission, float)], default=0.0)
     deadline = world.now + seconds
     periods = [machine.timing.period for machine in world.live] or [1.0]
     while True:

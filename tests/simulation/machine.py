@@ -1,6 +1,6 @@
 """The processes of the simulated world, and their users."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from rendezvous_core import RendezvousConnectionError
@@ -28,13 +28,18 @@ class Machine:
         interval: float = 1.0,
         attempts: int = 3,
         last_call: float = 2.0,
+        address: str = "same",
+        rank_hint: int | None = None,
+        agreed: Mapping[str, Any] | None = None,
         node_type: type[Node] = Node,
     ) -> None:
         self.world, self.name = world, name
         self.offset, self.rate = world.random.uniform(0, 1e6), world.random.uniform(0.999, 1.001)
         self.timing = Timing(interval, attempts, last_call)
-        self.settings = Settings(min_nodes, max_nodes)
-        member = Member(node=name, address="same", pid=1, dead_after=self.timing.dead_after)
+        self.settings = Settings(min_nodes, max_nodes, **(agreed or {}))
+        member = Member(
+            node=name, address=address, pid=1, dead_after=self.timing.dead_after, rank_hint=rank_hint
+        )
         self.node = node_type(member, RUN, self.settings, self.timing, world.new_id)
         self.crashed = self.paused = self.cut_off = False
         self.diligent = True

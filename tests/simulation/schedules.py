@@ -6,6 +6,7 @@ from typing import Any
 
 from rendezvous_core.protocol.node import Node
 from rendezvous_core.protocol.operations import List
+from rendezvous_core.protocol.records import Settings
 from tests.simulation.faults import Faults
 from tests.simulation.invariants import Violation, check_progress
 from tests.simulation.machine import Machine
@@ -24,13 +25,20 @@ class Schedule:
         if draw.random() < 0.004:
             self.count = draw.randint(12, 40)
         least = draw.randint(1, self.count)
+        most = draw.randint(least, self.count + 1)
+        multiples = [each for each in (1, 1, 1, 2, 3) if Settings(least, most, each).size(most)]
         self.options: dict[str, Any] = {
             "min_nodes": least,
-            "max_nodes": draw.randint(least, self.count + 1),
+            "max_nodes": most,
             "interval": 1.0,
             "attempts": draw.choice((1, 2, 3, 3, 3, 4, 5)),
             "last_call": draw.uniform(0.1, 3.0),
             "node_type": node_type,
+            "agreed": {
+                "nodes_multiple_of": draw.choice(multiples),
+                "last_call": draw.choice(("expected", "expected", "wait")),
+                "admit_newcomers": draw.choice(("at_once", "at_once", "next_round", draw.uniform(0.5, 4.0))),
+            },
         }
         self.period = min(1.0, self.options["attempts"] / 3)
         self.mixed = draw.random() < 0.15
@@ -79,7 +87,7 @@ class Schedule:
     def stranger(self) -> None:
         """A node of other settings."""
         least = self.random.randint(1, 3)
-        self.world.start(min_nodes=least, max_nodes=least + self.random.randint(0, 6))
+        self.world.start(min_nodes=least, max_nodes=least + self.random.randint(0, 6), agreed={})
 
     def somebody(self) -> Machine | None:
         return self.random.choice(self.world.live) if self.world.live else None

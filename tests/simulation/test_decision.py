@@ -3,17 +3,25 @@
 import itertools
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import assume, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 from msgspec.structs import replace
 
-from rendezvous_core.protocol.decision import Sight, close, decide
+from rendezvous_core.protocol.decision import Over, Sight, close, decide
 from rendezvous_core.protocol.invariants import check_state, check_step
 from rendezvous_core.protocol.ranks import keep_ranks
 from rendezvous_core.protocol.records import Intent, Member, Settings, State
 
 NODES = [f"n{number}" for number in range(7)]
+OVER = st.builds(Over, st.booleans(), st.booleans(), st.booleans())
+AGREED = st.fixed_dictionaries(
+    {
+        "nodes_multiple_of": st.integers(1, 3),
+        "last_call": st.sampled_from(["expected", "wait"]),
+        "admit_newcomers": st.sampled_from(["at_once", "next_round", 2.0]),
+    }
+)
 
 
 def member(name: str, **fields: Any) -> Member:
@@ -31,9 +39,10 @@ class Decisions(RuleBasedStateMachine):
         self.doubtful: set[str] = set()
         self.rosters: dict[str, State] = {}
 
-    @initialize(least=st.integers(1, 3), more=st.integers(0, 3))
-    def begin(self, least: int, more: int) -> None:
-        self.state = State(run="run", settings=Settings(least, least + more))
+    @initialize(least=st.integers(1, 3), more=st.integers(0, 3), agreed=AGREED)
+    def begin(self, least: int, more: int, agreed: dict[str, Any]) -> None:
+        self.state = State(run="run", settings=Settings(least, least + more, **agreed))
+        assume(self.state.settings.least <= self.state.settings.most)
 
     def change(self, state: State) -> None:
         old, self.state = self.state, state
@@ -71,15 +80,15 @@ class Decisions(RuleBasedStateMachine):
         """Some have not proved themselves alive to the new coordinator."""
         self.doubtful = names
 
-    @rule(last_call_over=st.booleans(), missing=st.sets(st.sampled_from(NODES), max_size=1))
-    def decide(self, last_call_over: bool, missing: set[str]) -> None:
+    @rule(over=OVER, missing=st.sets(st.sampled_from(NODES), max_size=1))
+    def decide(self, over: Over, missing: set[str]) -> None:
         sight = Sight(
             members={name: each for name, each in self.members.items() if name not in missing},
             fresh=self.members.keys() - self.dead - self.doubtful - missing,
             dead=self.dead,
         )
         options: dict[str, Any] = {"new_id": lambda: next(self.ids), "ranks": keep_ranks}
-        decided = decide(self.state, sight, last_call_over=last_call_over, **options)
+        decided = decide(self.state, sight, over, **options)
         if decided != self.state:
             self.change(replace(decided, serial=self.state.serial + 1))
         assert self.state.waiting <= len(sight.fresh)
@@ -98,24 +107,3 @@ class Decisions(RuleBasedStateMachine):
 
 Decisions.TestCase.settings = settings(max_examples=300, stateful_step_count=40, deadline=None)
 TestDecisions = Decisions.TestCase
-
-
-NAMES = st.lists(st.sampled_from("abcdefghij"), unique=True)
-
-
-@given(present=NAMES, previous=NAMES)
-def test_ranks(present: list[str], previous: list[str]) -> None:
-    ranks = keep_ranks([member(name) for name in present], previous)
-    survivors = [name for name in previous if name in present]
-    assert sorted(ranks) == sorted(present), "everybody has one rank"
-    assert [name for name in ranks if name in survivors] == survivors, "survivors keep their order"
-    if survivors:
-        assert ranks[0] == survivors[0], "rank 0 has seen the round before"
-    if len(present) >= len(previous):
-        for name in survivors[1:]:
-            assert ranks.index(name) == previous.index(name), "who can keep its rank keeps it"
-
-
-@given(present=NAMES)
-def test_newcomers_rank_in_the_order_given(present: list[str]) -> None:
-    assert keep_ranks([member(name) for name in present], []) == present

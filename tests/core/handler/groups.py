@@ -132,6 +132,7 @@ class Group:
         interval: float = 0.2,
         attempts: int = 5,
         address: str = "localhost",
+        **options: Any,
     ) -> DynamicRendezvousHandler:
         """A handler that has not asked yet."""
         handler = DynamicRendezvousHandler.from_backend(
@@ -148,6 +149,7 @@ class Group:
             ),
             interval,
             attempts,
+            **options,
         )
         self.handlers.append(handler)
         return handler

@@ -1,8 +1,15 @@
 """Rules of the protocol, each with the story that fails without it."""
 
-from tests.simulation.bites import asking, coordinating, deciding, living, observing
+from tests.simulation.bites import asking, coordinating, deciding, living, observing, regrouping
 from tests.simulation.bites.bite import Bite, take_out
 
 __all__ = ["BITES", "Bite", "take_out"]
 
-BITES = [*asking.BITES, *living.BITES, *coordinating.BITES, *observing.BITES, *deciding.BITES]
+BITES = [
+    *asking.BITES,
+    *living.BITES,
+    *coordinating.BITES,
+    *observing.BITES,
+    *deciding.BITES,
+    *regrouping.BITES,
+]

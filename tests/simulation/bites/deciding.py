@@ -15,14 +15,14 @@ BITES = [
     Bite(
         "Rule 5: only the fresh are admitted",
         decision._complete_if_possible,
-        "asks = [member for member in asks if member.node in sight.fresh]",
-        "pass",
+        "asks = [member for member in living if member.node in sight.fresh]",
+        "asks = living",
         deaths.all_die_and_the_run_id_starts_again,
     ),
     Bite(
         "Rule 6: last call is given at min",
         decision._complete_if_possible,
-        "and not (last_call_over and state.last_call)",
+        "and not (over.last_call and state.last_call)",
         "and False",
         choices.newcomers_use_the_last_call,
     ),
@@ -43,7 +43,7 @@ BITES = [
     Bite(
         "Rule 6: participants go before spares",
         decision._complete_if_possible,
-        "member.node not in participants, ",
+        "former.get(member.node, len(former)), ",
         "",
         choices.participants_go_before_spares,
     ),
@@ -70,9 +70,9 @@ BITES = [
     ),
     Bite(
         "Rule 7: who is done keeps its seat",
-        decision.decide,
-        'taken = len(active) + sum(reason == "done" for reason in state.gone.values())',
-        "taken = len(active)",
+        decision._count_waiting,
+        "if len(state.roster) - departed >= settings.most:",
+        "if active >= settings.most:",
         asks.participants_are_done,
     ),
     Bite(

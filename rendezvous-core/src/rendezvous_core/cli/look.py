@@ -186,7 +186,7 @@ def _describe(run_id: str, state: State, members: Mapping[str, Member], ages: Ma
         round_id=state.round_id,
         min_nodes=settings.min_nodes,
         max_nodes=settings.max_nodes,
-        missing=max(0, settings.min_nodes - present) if state.phase == "joining" else 0,
+        missing=max(0, settings.least - present) if state.phase == "joining" else 0,
         last_call=state.phase == "joining" and state.last_call is not None,
         nodes=(*nodes, *waiting),
     )

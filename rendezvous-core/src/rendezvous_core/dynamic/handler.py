@@ -11,6 +11,7 @@ from datetime import timedelta
 from typing import Literal
 
 from rendezvous_core.dynamic.driver import Driver
+from rendezvous_core.dynamic.launchers import find_rank_hint
 from rendezvous_core.dynamic.performing import Performer
 from rendezvous_core.dynamic.reporting import Reporter, describe_asks
 from rendezvous_core.dynamic.round_store import forget_past_rounds, store_prefix
@@ -30,16 +31,22 @@ from rendezvous_core.ports.handler import RendezvousHandler, RendezvousInfo, Ren
 from rendezvous_core.ports.limits import check_address, check_metadata
 from rendezvous_core.ports.parameters import RendezvousParameters
 from rendezvous_core.ports.settings import (
+    ADMIT_NEWCOMERS,
     KEEP_ALIVE_INTERVAL,
     KEEP_ALIVE_MAX_ATTEMPT,
+    LAST_CALL,
     METADATA,
+    NODES_MULTIPLE_OF,
+    RANK_HINT,
+    AdmitNewcomers,
+    LastCall,
     RendezvousSettings,
     RendezvousTimeout,
 )
 from rendezvous_core.ports.store import Store
 from rendezvous_core.protocol.node import Joined, Node
 from rendezvous_core.protocol.operations import Timing
-from rendezvous_core.protocol.ranks import keep_ranks
+from rendezvous_core.protocol.ranks import rank
 from rendezvous_core.protocol.records import Member, Settings
 
 
@@ -64,8 +71,13 @@ class DynamicRendezvousHandler(RendezvousHandler):
         keep_alive_interval: float = 5,
         keep_alive_max_attempt: int = 3,
         metadata: Mapping[str, str] | None = None,
+        *,
+        last_call: LastCall = "expected",
+        admit_newcomers: AdmitNewcomers = "at_once",
+        nodes_multiple_of: int = 1,
+        rank_hint: int | None = None,
     ) -> "DynamicRendezvousHandler":
-        """Create a handler; the same arguments as torch's, and ``metadata`` for rank policies.
+        """Create a handler; the same arguments as torch's up to ``keep_alive_max_attempt``, and ours.
 
         Args:
             run_id: the id of the run.
@@ -78,7 +90,14 @@ class DynamicRendezvousHandler(RendezvousHandler):
             timeout: the timeouts; torch's defaults where not given.
             keep_alive_interval: seconds between two heartbeats.
             keep_alive_max_attempt: a node is dead after so many intervals without a heartbeat.
-            metadata: what rank policies may know of this node, such as its rack.
+            metadata: what rank policies may know of this node; by ``place``, such as
+                ``zone1/rack7/host3``, neighbours stand side by side.
+            last_call: ``expected``: survivors of a round are together again as soon as all have asked;
+                ``wait``: they too wait for others until last call is over.
+            admit_newcomers: when newcomers call a running round to the next one: ``at_once``, after
+                having gathered for a number of seconds, or not by themselves (``next_round``).
+            nodes_multiple_of: a world size is a multiple of it; who is left over is a spare.
+            rank_hint: where this node would like to stand among newcomers.
 
         Raises:
             ValueError: a setting is impossible; names it.
@@ -90,8 +109,11 @@ class DynamicRendezvousHandler(RendezvousHandler):
             RendezvousTimeout() if timeout is None else timeout,
             timedelta(seconds=KEEP_ALIVE_INTERVAL.check(keep_alive_interval)),
             keep_alive_max_attempt,
+            last_call,
+            admit_newcomers,
+            nodes_multiple_of,
         )
-        return cls(settings, store, backend, local_addr, metadata)
+        return cls(settings, store, backend, local_addr, metadata, rank_hint)
 
     def __init__(
         self,
@@ -100,6 +122,7 @@ class DynamicRendezvousHandler(RendezvousHandler):
         backend: RendezvousBackend,
         local_addr: str | None = None,
         metadata: Mapping[str, str] | None = None,
+        rank_hint: int | None = None,
     ) -> None:
         load_plugins()
         self._settings = settings
@@ -113,18 +136,27 @@ class DynamicRendezvousHandler(RendezvousHandler):
             settings.keep_alive_max_attempt,
             settings.timeout.last_call.total_seconds(),
         )
+        agreed = Settings(
+            settings.min_nodes,
+            settings.max_nodes,
+            settings.nodes_multiple_of,
+            settings.last_call,
+            settings.admit_newcomers,
+        )
+        self._least = agreed.least
         member = Member(
             node=uuid.uuid4().hex,
             address=self._address,
             host=socket.gethostname(),
             pid=os.getpid(),
             dead_after=timing.dead_after,
+            rank_hint=None if rank_hint is None else RANK_HINT.check(rank_hint),
             metadata=check_metadata({} if metadata is None else metadata),
         )
         node = Node(
             member,
             settings.run_id,
-            Settings(settings.min_nodes, settings.max_nodes),
+            agreed,
             timing,
             lambda: uuid.uuid4().hex,
             _rank,
@@ -200,7 +232,7 @@ class DynamicRendezvousHandler(RendezvousHandler):
         try:
             if driver.trouble is not None:
                 raise driver.trouble
-            asks = describe_asks(driver.state, driver.members(deadline).values(), self._settings.min_nodes)
+            asks = describe_asks(driver.state, driver.members(deadline).values(), self._least)
         except RendezvousError as trouble:
             error = RendezvousConnectionError(f"{head}, which cannot be reached: {trouble}")
             error.__cause__ = trouble
@@ -318,11 +350,12 @@ def create_handler(
 ) -> DynamicRendezvousHandler:
     """Create a handler from ``params``.
 
-    Reads the options of `HANDLER_OPTIONS`.
+    Reads the options of `HANDLER_OPTIONS`; without ``rank_hint``, what the launcher says of the node.
 
     Raises:
         ValueError: an option is none that it may be; names it and its range.
     """
+    hint = RANK_HINT.read(params)
     return DynamicRendezvousHandler.from_backend(
         params.run_id,
         store,
@@ -334,8 +367,12 @@ def create_handler(
         KEEP_ALIVE_INTERVAL.read(params),
         KEEP_ALIVE_MAX_ATTEMPT.read(params),
         METADATA.read(params),
+        last_call=LAST_CALL.read(params),
+        admit_newcomers=ADMIT_NEWCOMERS.read(params),
+        nodes_multiple_of=NODES_MULTIPLE_OF.read(params),
+        rank_hint=find_rank_hint(os.environ) if hint is None else hint,
     )
 
 
 def _rank(members: Sequence[Member], previous: Sequence[str]) -> Sequence[str]:
-    return assign_ranks(members, previous) or keep_ranks(members, previous)
+    return assign_ranks(members, previous) or rank(members, previous)

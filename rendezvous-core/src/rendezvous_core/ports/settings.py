@@ -2,13 +2,16 @@
 
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any, Literal, get_args
 
 from rendezvous_core.ports.limits import (
     DAY,
+    MAX_NODES,
     check_duration,
     check_integer,
     check_nodes,
     check_run_id,
+    check_seconds,
     refusal,
 )
 from rendezvous_core.ports.options import Option
@@ -40,7 +43,58 @@ METADATA = Option(
     "metadata", "pairs", "what rank policies and people may know of this node, such as its rack"
 )
 
-HANDLER_OPTIONS = (*_TIMEOUTS.values(), KEEP_ALIVE_INTERVAL, KEEP_ALIVE_MAX_ATTEMPT, METADATA)
+LastCall = Literal["expected", "wait"]
+
+AdmitNewcomers = float | Literal["at_once", "next_round"]
+"""A number is of seconds."""
+
+
+class _Admission(Option):
+    """One of two words, or seconds."""
+
+    @property
+    def values(self) -> str:
+        return "at_once, next_round, or a number of seconds from 0.001 to 86400"
+
+    def _parse(self, value: object) -> Any:
+        text = value.strip().lower() if isinstance(value, str) else None
+        if text in ("at_once", "next_round"):
+            return text
+        return check_seconds("", value if text is None else float(text), most=DAY)
+
+
+LAST_CALL = Option(
+    "last_call",
+    "choice",
+    "when a group that forms again is complete below the maximum: as soon as nobody is expected, or always "
+    "after last_call_timeout",
+    "expected",
+    choices=get_args(LastCall),
+)
+ADMIT_NEWCOMERS = _Admission(
+    "admit_newcomers", "text", "when newcomers call a running round to the next one", "at_once"
+)
+NODES_MULTIPLE_OF = Option(
+    "nodes_multiple_of", "integer", "a world size is a multiple of it", 1, least=1, most=MAX_NODES
+)
+RANK_HINT = Option(
+    "rank_hint",
+    "integer",
+    "where this node would like to stand among newcomers",
+    most=MAX_NODES,
+    unset="what the launcher tells: GROUP_RANK, NODE_RANK, SLURM_NODEID and others",
+)
+
+HANDLER_OPTIONS = (
+    *_TIMEOUTS.values(),
+    KEEP_ALIVE_INTERVAL,
+    KEEP_ALIVE_MAX_ATTEMPT,
+    LAST_CALL,
+    ADMIT_NEWCOMERS,
+    NODES_MULTIPLE_OF,
+    RANK_HINT,
+    METADATA,
+)
 """The options of the dynamic handler, which every backend has but those that build a handler of their own."""
 
 
@@ -109,12 +163,16 @@ class RendezvousTimeout:
 
 @dataclass(frozen=True)
 class RendezvousSettings:
-    """The settings of one handler; ``min_nodes`` and ``max_nodes`` must be the same on all nodes.
+    """The settings of one handler.
+
+    ``min_nodes``, ``max_nodes``, ``last_call``, ``admit_newcomers`` and ``nodes_multiple_of`` must be the
+    same on all nodes.
 
     Raises:
         ValueError: an empty run id, ``min_nodes`` below one, ``max_nodes`` below ``min_nodes``, a
             ``keep_alive_interval`` that is not from a millisecond to a day, or a
-            ``keep_alive_max_attempt`` that is not from 1 to 10000; or both make more than a day.
+            ``keep_alive_max_attempt`` that is not from 1 to 10000, or both make more than a day; an unknown
+            ``last_call`` or ``admit_newcomers``; or no multiple of ``nodes_multiple_of`` within the limits.
     """
 
     run_id: str
@@ -123,6 +181,9 @@ class RendezvousSettings:
     timeout: RendezvousTimeout
     keep_alive_interval: timedelta
     keep_alive_max_attempt: int
+    last_call: LastCall = "expected"
+    admit_newcomers: AdmitNewcomers = "at_once"
+    nodes_multiple_of: int = 1
 
     def __post_init__(self) -> None:
         check_run_id(self.run_id)
@@ -138,6 +199,20 @@ class RendezvousSettings:
                 f"{self.keep_alive_interval.total_seconds():g} s: keep_alive_interval times "
                 f"keep_alive_max_attempt ({silence:g} s) must be at most a day ({DAY:g} s)."
             )
+        multiple = check_integer("nodes_multiple_of", self.nodes_multiple_of, 1, MAX_NODES)
+        if most // multiple * multiple < least:
+            raise ValueError(
+                f"No world size is a multiple of nodes_multiple_of ({multiple}) and within the minimum "
+                f"({least}) and the maximum ({most}) number of rendezvous nodes."
+            )
         # Integers of numpy and others become Python's: what is written must be readable.
-        for name, value in (("min_nodes", least), ("max_nodes", most), ("keep_alive_max_attempt", attempts)):
+        checked = {
+            "min_nodes": least,
+            "max_nodes": most,
+            "keep_alive_max_attempt": attempts,
+            "last_call": LAST_CALL.check(self.last_call),
+            "admit_newcomers": ADMIT_NEWCOMERS.check(self.admit_newcomers),
+            "nodes_multiple_of": multiple,
+        }
+        for name, value in checked.items():
             object.__setattr__(self, name, value)

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 
 from msgspec.structs import replace
 
-from rendezvous_core.protocol.decision import RankPolicy, appoint_heir, decide
+from rendezvous_core.protocol.decision import Over, RankPolicy, appoint_heir, decide
 from rendezvous_core.protocol.observation import Observer
 from rendezvous_core.protocol.operations import Timing
 from rendezvous_core.protocol.records import Member, Settings, State
@@ -26,11 +26,14 @@ class Coordinator:
         self._new_id, self._ranks = new_id, ranks
         self._term: str | None = None
         self._observer = self._new_observer(0.0)
+        self._asks: set[tuple[str, int]] = set()
         self._passed = False
         self._missing = 0
         self._rest = 0.0
         self.failed = False
         """Whether the node was deposed without having finished a pass (Rule 10)."""
+        self.settled_at = 0.0
+        """When no new ask will have come for a moment (Rule 17)."""
         self.forgotten: list[str] = []
         """Nodes whose records are of no more use, as of the latest pass."""
 
@@ -45,6 +48,7 @@ class Coordinator:
     def claim(self, state: State, silence: float, now: float) -> State:
         """Return ``state`` under a new term of this node's, the former coordinator silent so long."""
         self._term, self._passed, self._observer = self._new_id(), False, self._new_observer(now)
+        self._asks = set()
         if silence and state.coordinator not in (None, self._node):
             self._observer.expect(state.coordinator, state.beat, silence)
         return replace(
@@ -60,21 +64,28 @@ class Coordinator:
         if self.leads(former) and not self.leads(state) and not self._passed:
             self.failed = True
 
-    def decide(
-        self, state: State, me: Member, listed: Mapping[str, Member], now: float, last_call_over: bool
-    ) -> State:
+    def decide(self, state: State, me: Member, listed: Mapping[str, Member], now: float, over: Over) -> State:
         """Return the state that should stand after ``state``, by a listing asked for at ``now``."""
-        sight = self._observer.look({**listed, self._node: me}, state.active(), state.term, now)
-        decided = decide(state, sight, last_call_over=last_call_over, new_id=self._new_id, ranks=self._ranks)
+        everybody = {**listed, self._node: me}
+        sight = self._observer.look(everybody, state.active(), state.term, now)
+        self._note_asks(everybody, now)
+        over = over._replace(settling=now >= self.settled_at)
+        decided = decide(state, sight, over, new_id=self._new_id, ranks=self._ranks)
         if me.intent != "join" and decided.has_spent(me.node, me.ticket):
             decided = appoint_heir(decided, sight, me.node)
         elif len(decided.spent) > _MANY + 2 * len(listed):
             decided = self._prune(decided, listed)
         # While a round runs, whose participants may die, nobody looks more rarely.
         forms = decided.phase == "joining"
-        self._missing = max(0, state.settings.min_nodes - len(sight.fresh)) if forms else 0
+        self._missing = max(0, state.settings.least - len(sight.fresh)) if forms else 0
         self.forgotten = list(sight.forgotten)
         return decided
+
+    def _note_asks(self, members: Mapping[str, Member], now: float) -> None:
+        asks = {(node, member.ticket) for node, member in members.items() if member.intent == "join"}
+        if not asks <= self._asks:
+            self.settled_at = now + self._timing.settle
+        self._asks = asks
 
     def note_pass(self) -> None:
         """Note that the node can decide: what it decided is written."""

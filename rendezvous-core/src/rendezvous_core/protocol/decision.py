@@ -3,9 +3,11 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from msgspec.structs import replace
 
+from rendezvous_core.protocol.ranks import order
 from rendezvous_core.protocol.records import Departure, Intent, Member, Seat, State
 
 _FAR = 2**32
@@ -13,6 +15,16 @@ _FAR = 2**32
 
 RankPolicy = Callable[[Sequence[Member], Sequence[str]], Sequence[str]]
 """From the members of a new round and the nodes of the one before, both in order, to the ranks."""
+
+
+class Over(NamedTuple):
+    """Which waits of the group are over."""
+
+    last_call: bool = False
+    settling: bool = False
+    """No new ask has come for a moment."""
+    gathering: bool = False
+    """Newcomers have waited for as long as they are to gather."""
 
 
 @dataclass(frozen=True)
@@ -28,9 +40,7 @@ class Sight:
     """Nodes silent for so long that their records are of no more use."""
 
 
-def decide(
-    state: State, sight: Sight, *, last_call_over: bool, new_id: Callable[[], str], ranks: RankPolicy
-) -> State:
+def decide(state: State, sight: Sight, over: Over, *, new_id: Callable[[], str], ranks: RankPolicy) -> State:
     """Return the state that should stand next; an equal one where nothing is to be changed."""
     for member in sight.members.values():
         if member.intent != "join":
@@ -39,18 +49,13 @@ def decide(
         return state
     if state.phase == "complete":
         state = _note_departures(state, sight)
-        active = state.active()
-        if active:
-            # Whoever is done keeps its seat: its leaving calls nobody in.
-            taken = len(active) + sum(reason == "done" for reason in state.gone.values())
-            full = taken >= state.settings.max_nodes
-            asks = [member for member in _asks(state, sight) if member.node in sight.fresh]
-            return replace(state, waiting=0 if full else len(asks))
+        if state.active():
+            return _count_waiting(state, sight, over, new_id)
         spent = _spend(state, state.roster)
         state = replace(
-            state, phase="joining", round=state.round + 1, gone={}, waiting=0, last_call=None, spent=spent
+            state, phase="joining", round=state.round + 1, gone={}, waiting=0, knock=None, spent=spent
         )
-    return _complete_if_possible(state, sight, last_call_over, new_id, ranks)
+    return _complete_if_possible(state, sight, over, new_id, ranks)
 
 
 def withdraw(state: State, node: str, ticket: int, intent: Intent) -> State:
@@ -73,7 +78,7 @@ def withdraw(state: State, node: str, ticket: int, intent: Intent) -> State:
 
 def close(state: State) -> State:
     """Return the closed state (Rule 12). It keeps the roster: those inside may finish."""
-    return replace(state, phase="closed", waiting=0, last_call=None)
+    return replace(state, phase="closed", waiting=0, last_call=None, knock=None)
 
 
 def appoint_heir(state: State, sight: Sight, leaving: str) -> State:
@@ -119,15 +124,39 @@ def _asks(state: State, sight: Sight) -> list[Member]:
     ]
 
 
+def _count_waiting(state: State, sight: Sight, over: Over, new_id: Callable[[], str]) -> State:
+    """Count who waits for the next round, and so calls for it (Rules 7, 18 and 19)."""
+    settings, active = state.settings, len(state.active())
+    living = _asks(state, sight)
+    fresh = sum(member.node in sight.fresh for member in living)
+    departed = len(state.gone) - sum(reason == "done" for reason in state.gone.values())
+    # Whoever is done keeps its seat: its leaving calls nobody in.
+    if len(state.roster) - departed >= settings.most:
+        return replace(state, waiting=0, knock=None)
+    if departed:
+        return replace(state, waiting=fresh)
+    if settings.size(active + len(living)) <= active:
+        return replace(state, waiting=0, knock=None)
+    grows = settings.size(active + fresh) > active
+    if settings.admit_newcomers == "at_once":
+        return replace(state, waiting=fresh if grows else 0)
+    if settings.admit_newcomers == "next_round":
+        return replace(state, waiting=0)
+    # After a takeover newcomers need a moment to prove themselves alive; their wait goes on.
+    admitted = grows and state.knock and over.gathering
+    return replace(state, waiting=fresh if admitted else 0, knock=state.knock or new_id())
+
+
 def _complete_if_possible(
-    state: State, sight: Sight, last_call_over: bool, new_id: Callable[[], str], ranks: RankPolicy
+    state: State, sight: Sight, over: Over, new_id: Callable[[], str], ranks: RankPolicy
 ) -> State:
-    """Complete the round, or call a last call, where enough ask (Rule 6)."""
-    asks = _asks(state, sight)
-    if len(asks) < state.settings.min_nodes:
+    """Complete the round, or call a last call, where enough ask (Rules 6 and 17)."""
+    settings = state.settings
+    living = _asks(state, sight)
+    if len(living) < settings.least:
         return replace(state, last_call=None)
-    asks = [member for member in asks if member.node in sight.fresh]
-    if len(asks) < state.settings.min_nodes:
+    asks = [member for member in living if member.node in sight.fresh]
+    if len(asks) < settings.least:
         # After a takeover the others need a moment to prove themselves alive; last call goes on.
         return state
     seen = {
@@ -138,20 +167,22 @@ def _complete_if_possible(
     if not seen.keys() <= sight.dead:
         # Somebody alive knows a later state than the one that a failing store came back with (Rule 11).
         return state
-    if len(asks) < state.settings.max_nodes and not (last_call_over and state.last_call):
+    former = {seat.node: rank for rank, seat in enumerate(state.roster)}
+    # Everybody of the last round has come back or is gone by now; in a first round nobody can be named.
+    reforms = any(member.node in former for member in asks)
+    together = settings.last_call == "expected" and reforms and len(asks) == len(living) and over.settling
+    if len(asks) < settings.most and not together and not (over.last_call and state.last_call):
         return state if state.last_call else replace(state, last_call=new_id())
-    former = [seat.node for seat in state.roster]
     # Those of the last round go first, then those who asked first.
-    participants = set(former)
-    asks.sort(key=lambda member: (member.node not in participants, member.asked, member.node))
-    chosen = asks[: state.settings.max_nodes]
-    order = ranks(chosen, former)
+    asks.sort(key=lambda member: (former.get(member.node, len(former)), member.asked, order(member)))
+    chosen = asks[: settings.size(len(asks))]
+    ranked = ranks(chosen, list(former))
     seats = {member.node: Seat(member.node, member.ticket, member.dead_after) for member in chosen}
     return replace(
         state,
         phase="complete",
         round=max([state.round, *(round_seen + 1 for round_seen in seen.values())]),
         round_id=new_id(),
-        roster=tuple(seats[node] for node in order),
+        roster=tuple(seats[node] for node in ranked),
         last_call=None,
     )

@@ -10,7 +10,7 @@ from rendezvous_core.protocol.records import Phase, State
 
 TRANSITIONS: dict[tuple[Phase, Phase], str] = {
     ("joining", "joining"): "last call is given, or called off",
-    ("joining", "complete"): "max_nodes are there, or last call is over",
+    ("joining", "complete"): "max_nodes are there, nobody else is expected, or last call is over",
     ("complete", "complete"): "who is gone and who waits is noted, or the next round is there at once",
     ("complete", "joining"): "no participant is active any more",
     ("complete", "closed"): "set_closed, shutdown, or all are done",
@@ -41,7 +41,7 @@ def _unsound(flaw: str, consequence: str) -> RendezvousStateError:
 
 def _flaw(state: State) -> str | None:
     settings, nodes = state.settings, {seat.node for seat in state.roster}
-    if not 1 <= settings.min_nodes <= settings.max_nodes:
+    if not 1 <= settings.least <= settings.most:
         return f"its settings ({settings}) are impossible"
     if len(nodes) != len(state.roster):
         return "a node has two ranks"
@@ -51,6 +51,8 @@ def _flaw(state: State) -> str | None:
         return "a node is gone that was never in"
     if state.phase != "joining" and state.last_call is not None:
         return f"a last call while {state.phase}"
+    if state.phase != "complete" and state.knock is not None:
+        return f"newcomers gather while {state.phase}"
     if state.phase != "complete" and state.waiting:
         return f"{state.waiting} wait for the round after one that is {state.phase}"
     if state.phase == "joining" and state.gone:
@@ -107,7 +109,7 @@ def _flaw_of_completion(old: State, new: State) -> str | None:
     settings = new.settings
     if new.phase != "complete":
         return f"a round has formed while {new.phase}"
-    if not settings.min_nodes <= len(new.roster) <= settings.max_nodes:
+    if settings.size(len(new.roster)) != len(new.roster):
         return f"{len(new.roster)} nodes are in a round of {settings}"
     return _still_inside(old, new) if old.phase == "complete" else None
 

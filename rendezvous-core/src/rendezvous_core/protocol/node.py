@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from rendezvous_core.ports.errors import RendezvousConnectionError, RendezvousStateError
 from rendezvous_core.protocol.codec import check_member
 from rendezvous_core.protocol.coordinator import Coordinator
-from rendezvous_core.protocol.decision import RankPolicy, close
+from rendezvous_core.protocol.decision import Over, RankPolicy, close
 from rendezvous_core.protocol.invariants import check_step
 from rendezvous_core.protocol.operations import (
     List,
@@ -61,6 +61,11 @@ class Node(Participant):
     ) -> None:
         check_member(member)
         check_ranges(State(run=run, settings=settings), "the run")
+        if settings.least > settings.most:
+            raise ValueError(
+                f"No world size is a multiple of nodes_multiple_of ({settings.nodes_multiple_of}) and within "
+                f"min_nodes ({settings.min_nodes}) and max_nodes ({settings.max_nodes})."
+            )
         super().__init__(member, run, settings)
         self.now = 0.0
         self._timing = timing
@@ -69,7 +74,9 @@ class Node(Participant):
         self._stale = True
         self._read_at = _NEVER
         self._put_at = _NEVER
-        self._last_call_at = 0.0
+        self._last_call_at = self._knock_at = 0.0
+        """When the last call, and the wait of the newcomers, was first seen."""
+        self._looked_at = _NEVER
         self._still = 0.0
         """For how long the state has stood still."""
 
@@ -147,9 +154,10 @@ class Node(Participant):
         """Make one pass: look at the members, decide, write (Rule 3). Returns the token to wait on."""
         # Decide on the state as it stood before the listing, whatever another thread sees meanwhile.
         state, token, now = self._known(), self._token, self.now
+        self._looked_at = now
         listed, watch = yield List()
-        last_call_over = now >= self._last_call_at + self._timing.last_call
-        decided = self._coordinator.decide(state, self.member, listed, now, last_call_over)
+        over = Over(last_call=now >= self._last_call_over(), gathering=now >= self._gathering_over())
+        decided = self._coordinator.decide(state, self.member, listed, now, over)
         if decided != state or state.beat != self.member.beat:
             yield from self._write(state, decided, token)
         self._coordinator.note_pass()
@@ -163,10 +171,21 @@ class Node(Participant):
         duties = [self._put_at + timing.period, self._read_due()]
         if self._leads():
             duties.append(self.now + timing.look)
-            last_call_over = self._last_call_at + timing.last_call
-            if state.last_call and last_call_over > self.now:
-                duties.append(last_call_over)
+            waits = []
+            if state.last_call:
+                waits += [self._last_call_over(), self._coordinator.settled_at]
+            if state.knock and not state.waiting:
+                waits.append(self._gathering_over())
+            # Also one that ended while the pass was under way.
+            duties += [end for end in waits if end > self._looked_at]
         return min(duties)
+
+    def _last_call_over(self) -> float:
+        return self._last_call_at + self._timing.last_call
+
+    def _gathering_over(self) -> float:
+        admission = self._known().settings.admit_newcomers
+        return self._knock_at + (admission if isinstance(admission, float) else 0.0)
 
     def _read_due(self) -> float:
         """When to read the state again: the coordinator's next write wakes this node earlier, if it lives."""
@@ -229,6 +248,8 @@ class Node(Participant):
             self._still += min(self.now - self._read_at, 1.25 * self._timing.period)
         if former is None or former.last_call != state.last_call:
             self._last_call_at = self.now
+        if former is None or former.knock != state.knock:
+            self._knock_at = self.now
         if former is None:
             self.member = replace(self.member, asked=state.serial)
         self.state, self._token, self._read_at, self._stale = state, token, self.now, False

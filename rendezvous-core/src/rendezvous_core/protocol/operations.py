@@ -67,6 +67,8 @@ class Timing:
     """For how long a node may be silent."""
     period: float = field(init=False)
     """How often a node gives a sign of life (Rule 2): never fewer than three times in `dead_after`."""
+    settle: float = field(init=False, default=0.05)
+    """For how long no new ask has come before nobody else is waited for (Rule 17)."""
     look: float = field(init=False)
     """How often a coordinator looks at the members, to date a death well."""
 

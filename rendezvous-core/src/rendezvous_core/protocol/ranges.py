@@ -26,6 +26,12 @@ Patience = Annotated[float, Meta(gt=0, le=MAX_PATIENCE)]
 Lease = Annotated[float, Meta(ge=0, le=MAX_PATIENCE)]
 """As `Patience`; zero where nobody coordinates yet."""
 
+Wait = Annotated[float, Meta(gt=0, le=MAX_PATIENCE)]
+"""For how many seconds newcomers gather."""
+
+Hint = Annotated[int, Meta(ge=0, le=1_000_000)]
+"""Where a node would like to stand."""
+
 Moment = Annotated[float, Meta(ge=0, le=1e11)]
 """Wall-clock seconds since 1970, up to the year 5138."""
 

@@ -7,6 +7,7 @@ from msgspec import Struct
 from rendezvous_core.protocol.ranges import (
     Address,
     Count,
+    Hint,
     Id,
     Lease,
     Moment,
@@ -16,6 +17,7 @@ from rendezvous_core.protocol.ranges import (
     Round,
     RunId,
     Ticket,
+    Wait,
 )
 
 Phase = Literal["joining", "complete", "closed"]
@@ -23,6 +25,11 @@ Phase = Literal["joining", "complete", "closed"]
 Intent = Literal["join", "cancel", "leave", "done"]
 """What a node wants of its ticket: to take part; not to take part unless already ranked; to go, even
 from a running round; to go because its work in the round is finished."""
+
+LastCall = Literal["expected", "wait"]
+"""Until nobody is expected any more, or always until it is over."""
+
+Admission = Literal["at_once", "next_round"] | Wait
 
 Departure = Literal["lost", "left", "done"]
 """Why a participant is no longer active: found dead; gone or asking again; finished."""
@@ -33,6 +40,27 @@ class Settings(Struct, frozen=True):
 
     min_nodes: Nodes
     max_nodes: Nodes
+    nodes_multiple_of: Nodes = 1
+    """A world size is a multiple of it (Rule 19)."""
+    last_call: LastCall = "expected"
+    """When a round that forms again is complete below ``max_nodes`` (Rule 17)."""
+    admit_newcomers: Admission = "at_once"
+    """When newcomers call a running round to the next one; a number is of seconds (Rule 18)."""
+
+    @property
+    def least(self) -> int:
+        """The smallest world size."""
+        return -(-self.min_nodes // self.nodes_multiple_of) * self.nodes_multiple_of
+
+    @property
+    def most(self) -> int:
+        """The greatest world size; below `least` where the settings allow none."""
+        return self.max_nodes // self.nodes_multiple_of * self.nodes_multiple_of
+
+    def size(self, nodes: int) -> int:
+        """The world size of a round that so many nodes ask for; zero where they are too few."""
+        size = min(nodes // self.nodes_multiple_of * self.nodes_multiple_of, self.most)
+        return size if size >= self.least else 0
 
     def difference(self, other: "Settings") -> str:
         """Say which values differ: those of this one are here, those of ``other`` there."""
@@ -80,6 +108,8 @@ class State(Struct, frozen=True, kw_only=True):
     """For how many seconds the coordinator may be silent before another takes over."""
     last_call: Id | None = None
     """Names the last call under way."""
+    knock: Id | None = None
+    """Names the wait of the newcomers under way, while a round runs (Rule 18)."""
 
     def rank(self, node: str, ticket: int) -> int | None:
         """The rank of this ask in the round that runs, if it won one and is still in it."""
@@ -123,6 +153,8 @@ class Member(Struct, frozen=True, kw_only=True):
     """The serial of the state that the node had seen when it asked: orders asks without clocks."""
     term: Id = ""
     """The newest term the node has seen: proves that the record is younger than that."""
+    rank_hint: Hint | None = None
+    """Where the node would like to stand among newcomers (Rule 20)."""
     seen: Round = -1
     """The highest round the node has seen completed."""
     dead_after: Patience

@@ -1,0 +1,137 @@
+"""Bites out of what makes a group form again soon, and as its users want it."""
+
+from rendezvous_core.protocol import decision, ranks
+from rendezvous_core.protocol.coordinator import Coordinator
+from rendezvous_core.protocol.node import Node
+from rendezvous_core.protocol.records import Settings
+from tests.simulation.bites.bite import Bite
+from tests.simulation.scenarios import regrouping
+
+BITES = [
+    Bite(
+        "Rule 17: last call ends when nobody is expected",
+        decision._complete_if_possible,
+        "and not together",
+        "",
+        regrouping.survivors_are_together_again_at_once,
+    ),
+    Bite(
+        "Rule 17: where it is wanted, last call goes on",
+        decision._complete_if_possible,
+        'settings.last_call == "expected" and',
+        "",
+        regrouping.last_call_goes_on_where_all_are_to_wait,
+    ),
+    Bite(
+        "Rule 17: where nobody of the round before is there, everybody may still come",
+        decision._complete_if_possible,
+        "reforms and",
+        "",
+        regrouping.run_that_starts_again_waits_for_all,
+    ),
+    Bite(
+        "Rule 17: asks not yet proved fresh are expected",
+        decision._complete_if_possible,
+        "len(asks) == len(living) and",
+        "",
+        regrouping.asks_not_yet_proved_are_expected,
+    ),
+    Bite(
+        "Rule 17: those who restart together are waited for",
+        decision._complete_if_possible,
+        "and over.settling",
+        "",
+        regrouping.those_who_restart_together_are_in_one_round,
+    ),
+    Bite(
+        "Rule 17: each new ask is followed by a moment of waiting",
+        Coordinator._note_asks,
+        "self._asks = asks",
+        "self._asks |= {(node, ticket) for node in members for ticket in range(9)}",
+        regrouping.those_who_restart_together_are_in_one_round,
+    ),
+    Bite(
+        "Rule 17: the coordinator looks when the moment is over",
+        Node._next_duty,
+        ", self._coordinator.settled_at",
+        "",
+        regrouping.survivors_are_together_again_at_once,
+    ),
+    Bite(
+        "Rule 18: newcomers gather",
+        decision._count_waiting,
+        "grows and state.knock and over.gathering",
+        "grows",
+        regrouping.newcomers_share_one_restart,
+    ),
+    Bite(
+        "Rule 18: newcomers wait for another reason",
+        decision._count_waiting,
+        "return replace(state, waiting=0)\n",
+        "return replace(state, waiting=fresh)\n",
+        regrouping.newcomers_wait_for_another_reason,
+    ),
+    Bite(
+        "Rule 18: the wait of newcomers goes on while they have not yet proved themselves alive",
+        decision._count_waiting,
+        "if settings.size(active + len(living)) <= active:",
+        "if settings.size(active + fresh) <= active:",
+        regrouping.newcomers_wait_goes_on_over_a_takeover,
+    ),
+    Bite(
+        "Rule 18: the wait of newcomers runs from when it was first seen",
+        Node._see,
+        "if former is None or former.knock != state.knock:",
+        "if former is None or former.knock != state.knock or former.term != state.term:",
+        regrouping.newcomers_wait_goes_on_over_a_takeover,
+    ),
+    Bite(
+        "Rule 18: the coordinator looks when the newcomers have gathered",
+        Node._next_duty,
+        "waits.append(self._gathering_over())",
+        "pass",
+        regrouping.newcomers_share_one_restart,
+    ),
+    Bite(
+        "Rule 19: a world size is a multiple",
+        Settings.size,
+        "size = min(nodes // self.nodes_multiple_of * self.nodes_multiple_of, self.most)",
+        "size = min(nodes, self.most)",
+        regrouping.world_size_is_a_multiple,
+    ),
+    Bite(
+        "Rule 19: too few for a multiple wait on",
+        Settings.__dict__["least"].fget,
+        "-(-self.min_nodes // self.nodes_multiple_of) * self.nodes_multiple_of",
+        "self.min_nodes",
+        regrouping.world_size_is_a_multiple,
+    ),
+    Bite(
+        "Rule 19: who is not proved alive does not make a multiple",
+        decision._count_waiting,
+        "grows = settings.size(active + fresh) > active",
+        "grows = True",
+        regrouping.dead_newcomer_does_not_make_a_multiple,
+    ),
+    Bite(
+        "Rule 20: newcomers rank by hint",
+        ranks.order,
+        "hint is None, hint or 0, ",
+        "",
+        regrouping.first_ranks_follow_the_launcher,
+    ),
+    Bite(
+        "Rule 20: newcomers rank by address",
+        ranks.order,
+        "natural(member.address), ",
+        "",
+        regrouping.first_ranks_follow_the_launcher,
+    ),
+    Bite(
+        "Rule 20: node2 is before node10",
+        ranks.order,
+        "natural(member.address)",
+        "member.address",
+        regrouping.first_ranks_follow_the_launcher,
+    ),
+]
