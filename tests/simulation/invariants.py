@@ -124,7 +124,8 @@ class Invariants:
                 continue
             puts = self._puts.get(seat.node, [])
             silence = writer.listed_at - puts[-1] if puts and machine is not writer else 0.0
-            if silence > 1.01 * seat.dead_after + 3 * writer.timing.look + 20 * world.faults.latency:
+            slack = 3 * writer.timing.look + 20 * world.faults.latency + 2 * writer.slow_listing
+            if silence > 1.01 * seat.dead_after + slack:
                 _fail(
                     f"freshness: {seat.node} is ranked, silent for {silence:.3f} s of {seat.dead_after:.3f}"
                 )

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from rendezvous_core import RendezvousConnectionError
 from rendezvous_core.protocol.node import Joined, Node
-from rendezvous_core.protocol.operations import Put, Remove, Rest, Steps, Timing, Wait, Write
+from rendezvous_core.protocol.operations import List, Put, Remove, Rest, Steps, Timing, Wait, Write
 from rendezvous_core.protocol.records import Intent, Member, Settings
 from tests.simulation.faults import NO_FAULTS
 
@@ -17,6 +17,9 @@ RUN = "run"
 
 class Machine:
     """One process: a `Node`, its background thread, and a user who works and asks again."""
+
+    clock_stands = False
+    """Whether its clock stands still while it sleeps."""
 
     def __init__(
         self,
@@ -55,7 +58,12 @@ class Machine:
         """Whether the user has taken the answer to the latest ask."""
         self.slowness = 0.0
         """Added to the time that every message takes."""
+        self.slow_listing = 0.0
+        """Added to the time that a listing takes."""
+        self.lists = False
+        """Whether it waits for a listing."""
         self.listed_at = 0.0
+        self._slept_at = 0.0
         self._life: Steps | None = None
         self._inbox: list[tuple[Steps, Any, Exception | None]] = []
         self._errands: list[Callable[[], None]] = []
@@ -183,6 +191,17 @@ class Machine:
         for errand in errands:
             errand()
 
+    def sleep(self) -> None:
+        """Suspend the machine: its timers stand still, its clock goes on, unless it is a bad one."""
+        self.pause()
+        self._slept_at = self.world.now
+
+    def wake(self) -> None:
+        """Wake up; timers and what they were set for go on from where they were."""
+        if self.clock_stands:
+            self.offset -= (self.world.now - self._slept_at) * self.rate
+        self.world.after(self.world.random.uniform(0.0, self.timing.period), self.resume)
+
     def cut(self) -> None:
         self.world.note(self.name, "is cut off")
         self.cut_off = True
@@ -218,6 +237,7 @@ class Machine:
         self._learn()
         self.world.invariants.on_operation(self, operation)
         world = self.world
+        self.lists = type(operation) is List
         if type(operation) is Rest:
             world.after(operation.seconds / self.rate, self._deliver, steps)
         elif type(operation) is Put:
@@ -225,7 +245,8 @@ class Machine:
             if len(self._puts) == 1:
                 self._put_next()
         else:
-            world.after(world.latency() + self.slowness, self._arrive, operation, steps)
+            slowness = self.slowness + (self.slow_listing if self.lists else 0.0)
+            world.after(world.latency() + slowness, self._arrive, operation, steps)
 
     def _put_next(self) -> None:
         """Puts of two threads queue for one lock; of a record that was overtaken only the news goes out."""

@@ -120,6 +120,17 @@ class Schedule:
         if machine := self.somebody():
             machine.broken = List
 
+    def sleep(self) -> None:
+        if machine := self.somebody():
+            machine.sleep()
+            self.later(machine.wake)
+
+    def slow_listings(self) -> None:
+        """The backend takes its time to list."""
+        slowness = self.random.uniform(0.0, self.period)
+        for machine in self.world.live:
+            machine.slow_listing = slowness
+
     def outage(self) -> None:
         self.world.backend.go_down()
         self.later(self.world.backend.come_up)
@@ -188,6 +199,8 @@ _ACTIONS: list[tuple[Callable[[Schedule], None], float]] = [
     (Schedule.crash_coordinator, 2),
     (Schedule.restart, 2),
     (Schedule.pause, 5),
+    (Schedule.sleep, 1.5),
+    (Schedule.slow_listings, 0.5),
     (Schedule.cut, 4),
     (Schedule.slow_pass, 0.7),
     (Schedule.outage, 1.5),

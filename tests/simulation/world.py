@@ -68,6 +68,7 @@ class World:
         self.backend.down, self.backend.stale_members = False, None
         for machine in self.live:
             machine.cut_off, machine.broken = False, None
+            machine.slow_listing = 0.0
             machine.resume()
 
     def new_id(self) -> str:

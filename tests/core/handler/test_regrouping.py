@@ -127,6 +127,21 @@ def test_the_launcher_says_where_a_node_stands(environment: dict[str, str], hint
     assert find_rank_hint(environment) == hint
 
 
+@pytest.mark.parametrize(
+    ("command", "hint"),
+    [
+        (["/usr/bin/torchrun", "--node-rank=3", "train.py"], 3),
+        (["torchrun", "--node_rank", "2", "train.py", "--node-rank=9"], 2),
+        (["/lib/torch/distributed/run.py", "--node-rank", "1", "train.py"], 1),
+        (["torchrun", "train.py"], 7),
+        (["train.py", "--node-rank=3"], 7),
+        (["torchrun", "--node-rank", "x"], 7),
+    ],
+)
+def test_torchrun_says_it_on_its_command_line(command: list[str], hint: int) -> None:
+    assert find_rank_hint({"SLURM_NODEID": "7"}, command) == hint
+
+
 def test_a_hint_that_is_given_goes_before_the_launchers(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in RANK_VARIABLES:
         monkeypatch.delenv(name, raising=False)

@@ -8,8 +8,8 @@ BITES = [
     Bite(
         "Rule 4: an outage of the observer's is no silence of the others",
         Observer.look,
-        "min(gap, self._gap)",
-        "gap",
+        "min(asked - self._asked, self._gap)",
+        "asked - self._asked",
         deaths.backend_is_away_for_longer_than_dead_after,
     ),
     Bite(
@@ -50,8 +50,29 @@ BITES = [
     Bite(
         "Rule 5: what rose during an outage of the observer's may be as old as the outage",
         Observer.look,
-        "rose = now if gap <= self._gap else self._looked",
-        "rose = now",
+        "rose = asked if away <= self._gap / 4 else self._asked",
+        "rose = asked",
         deaths.coordinator_returns_and_finds_the_last_beats_of_the_dead,
+    ),
+    Bite(
+        "Rule 4: the time that listings take counts in full",
+        Observer.look,
+        "slow = self._listing + ",
+        "slow = ",
+        deaths.listings_are_slow,
+    ),
+    Bite(
+        "Rule 4: a pause of the observer's while it lists is no slowness of the backend",
+        Observer.__dict__["_listing"].fget,
+        "return min(self._took) if len(self._took) == _LATEST else 0.0",
+        "return self._took[-1] if self._took else 0.0",
+        deaths.coordinator_is_paused_while_it_lists,
+    ),
+    Bite(
+        "Rule 4: what a listing showed may be as young as the listing",
+        Observer._follow,
+        "member.beat, -self._listing",
+        "member.beat, 0.0",
+        deaths.listings_are_slow,
     ),
 ]

@@ -245,3 +245,64 @@ def many_take_over_at_once(world: World) -> None:
     world.run(2.0)
     expect(state_of(world).term == term, "one takeover is enough")
     expect(state_of(world).serial - serial < 8, "nobody writes but the coordinator")
+
+
+@scenario
+def listings_are_slow(world: World) -> None:
+    """A death is dated by the time that has passed, and nobody is dead because nobody could look."""
+    machines = gather(world, 4, min_nodes=2, attempts=world.random.randint(3, 6))
+    leader = coordinator(world)
+    for machine in machines:
+        machine.slow_listing = world.random.uniform(0.4, 2.0)
+    world.run(12.0)
+    expect_undisturbed(machines)
+    victim = pick(world, others(machines, leader))
+    victim.crash()
+    # A listing shows what may be as old as itself, and one more is needed to see that it stands still.
+    seconds = victim.timing.dead_after + 2 * leader.slow_listing + 2.0
+    wait_until(world, lambda: victim.name in state_of(world).gone, seconds, "it is found dead")
+    check_progress(world)
+
+
+@scenario
+def coordinator_is_paused_while_it_lists(world: World) -> None:
+    """All are suspended with it, so what it listed before is no sign that they are dead."""
+    machines = gather(world, 4)
+    leader = coordinator(world)
+    leader.slow_listing = 0.05
+    for _ in range(3):
+        world.run(2.0)
+        wait_until(world, lambda: leader.lists, 3.0, "it lists")
+        for machine in machines:
+            machine.pause()
+        world.run(world.random.uniform(3.0, 20.0))
+        leader.resume()
+        world.run(world.random.uniform(0.2, 0.4))
+        for machine in machines:
+            machine.resume()
+    world.run(8.0)
+    expect_undisturbed(machines)
+
+
+@scenario
+def machine_sleeps(world: World) -> None:
+    """Its clock goes on meanwhile, so it takes nobody for living who fell silent while it slept."""
+    options: dict[str, Any] = {"min_nodes": 3, "max_nodes": 3}
+    (leader,) = world.start(1, **options)
+    (dead,) = world.start(1, **options)
+    wait_until(world, lambda: len(world.backend.members) == 2, 3.0, "two ask")
+    world.run(world.random.uniform(0.5, 3.0))
+    sleeper = coordinator(world)
+    other = dead if sleeper is leader else leader
+    sleeper.sleep()
+    lag(world, 0.5)
+    other.crash()
+    world.run(world.random.uniform(4.0, 30.0))
+    late = world.start(1, **options)
+    lag(world)
+    sleeper.wake()
+    world.run(8.0)
+    expect(state_of(world).round_id == "", "the dead do not count")
+    world.start(1, **options)
+    check_progress(world)
+    expect(late[0].inside is not None, "the living do")

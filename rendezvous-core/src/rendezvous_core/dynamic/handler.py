@@ -3,6 +3,7 @@
 import functools
 import os
 import socket
+import sys
 import time
 import uuid
 import weakref
@@ -370,7 +371,7 @@ def create_handler(
         last_call=LAST_CALL.read(params),
         admit_newcomers=ADMIT_NEWCOMERS.read(params),
         nodes_multiple_of=NODES_MULTIPLE_OF.read(params),
-        rank_hint=find_rank_hint(os.environ) if hint is None else hint,
+        rank_hint=find_rank_hint(os.environ, sys.argv) if hint is None else hint,
     )
 
 

@@ -1,6 +1,7 @@
 """What launchers tell a node about itself."""
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 
 from rendezvous_core.ports.limits import MAX_NODES
 
@@ -16,13 +17,20 @@ RANK_VARIABLES = (
 """Environment variables in which launchers number the nodes of a job; the first that is set counts."""
 
 
-def find_rank_hint(environment: Mapping[str, str]) -> int | None:
+_TORCHRUN = re.compile(r"(^|[/\\\\])(torchrun|torch[/\\\\]distributed[/\\\\]run\.py)$")
+
+
+def find_rank_hint(environment: Mapping[str, str], command: Sequence[str] = ()) -> int | None:
     """Return the number that the launcher gave to this node, if it gave one.
 
-    What is no number is passed over: these variables belong to others, who may mean something else by them.
+    A stock torchrun tells it only by its own command: there the option ``--node-rank`` goes first. What
+    is no number is passed over: the variables belong to others, who may mean something else by them.
     """
-    for name in RANK_VARIABLES:
-        text = environment.get(name, "").strip()
+    told = [environment.get(name, "").strip() for name in RANK_VARIABLES]
+    if command and _TORCHRUN.search(command[0]):
+        line = "\n".join(command)
+        told = re.findall(r"^--node[-_]rank[=\n](.*)$", line, flags=re.MULTILINE)[:1] + told
+    for text in told:
         if text.isascii() and text.isdigit() and len(text) < 10 and int(text) <= MAX_NODES:
             return int(text)
     return None

@@ -14,6 +14,7 @@ from contextlib import suppress
 from queue import Empty, SimpleQueue
 from typing import Any, NamedTuple
 
+from rendezvous_core.dynamic.clock import read_clock
 from rendezvous_core.dynamic.performing import Performer
 from rendezvous_core.dynamic.reporting import Reporter
 from rendezvous_core.dynamic.wishes import Ask, Errand, Quit, Stop, View, Wish
@@ -162,7 +163,7 @@ class NodeThread:
                 answer = self._perform(operation)
 
     def _advance(self, steps: Steps, answer: Any) -> Operation | None:
-        self.node.now = time.monotonic()
+        self.node.now = read_clock()
         try:
             return steps.throw(answer) if isinstance(answer, RendezvousError) else steps.send(answer)
         except StopIteration:
@@ -218,7 +219,7 @@ class NodeThread:
                 return
 
     def _hear(self, message: Wish | _Waited) -> None:
-        self.node.now = time.monotonic()
+        self.node.now = read_clock()
         match message:
             case _Waited(tokens, result):
                 self._waits.remove(tokens)
@@ -276,12 +277,12 @@ class NodeThread:
     def _complete(self, errand: Errand) -> Any:
         steps, answer = errand.steps(), None
         while True:
-            self.node.now = time.monotonic()
+            self.node.now = read_clock()
             try:
                 operation = steps.send(answer)
             except StopIteration as end:
                 return end.value
-            if self.node.now > errand.deadline:
+            if time.monotonic() > errand.deadline:
                 raise RendezvousTimeoutError(
                     "Other nodes changed the rendezvous faster than it could be closed."
                 )

@@ -64,12 +64,20 @@ class Coordinator:
         if self.leads(former) and not self.leads(state) and not self._passed:
             self.failed = True
 
-    def decide(self, state: State, me: Member, listed: Mapping[str, Member], now: float, over: Over) -> State:
-        """Return the state that should stand after ``state``, by a listing asked for at ``now``."""
+    def decide(
+        self,
+        state: State,
+        me: Member,
+        listed: Mapping[str, Member],
+        asked: float,
+        now: float,
+        over: Over,
+    ) -> State:
+        """Return the state that should stand after ``state``, by a listing asked for at ``asked``."""
         everybody = {**listed, self._node: me}
-        sight = self._observer.look(everybody, state.active(), state.term, now)
-        self._note_asks(everybody, now)
-        over = over._replace(settling=now >= self.settled_at)
+        sight = self._observer.look(everybody, state.active(), state.term, asked, now)
+        self._note_asks(everybody, asked)
+        over = over._replace(settling=asked >= self.settled_at)
         decided = decide(state, sight, over, new_id=self._new_id, ranks=self._ranks)
         if me.intent != "join" and decided.has_spent(me.node, me.ticket):
             decided = appoint_heir(decided, sight, me.node)

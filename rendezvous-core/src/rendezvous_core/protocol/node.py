@@ -153,11 +153,11 @@ class Node(Participant):
     def _coordinate(self) -> Generator[Operation, Any, Token]:
         """Make one pass: look at the members, decide, write (Rule 3). Returns the token to wait on."""
         # Decide on the state as it stood before the listing, whatever another thread sees meanwhile.
-        state, token, now = self._known(), self._token, self.now
-        self._looked_at = now
+        state, token, asked = self._known(), self._token, self.now
+        self._looked_at = asked
         listed, watch = yield List()
-        over = Over(last_call=now >= self._last_call_over(), gathering=now >= self._gathering_over())
-        decided = self._coordinator.decide(state, self.member, listed, now, over)
+        over = Over(last_call=asked >= self._last_call_over(), gathering=asked >= self._gathering_over())
+        decided = self._coordinator.decide(state, self.member, listed, asked, self.now, over)
         if decided != state or state.beat != self.member.beat:
             yield from self._write(state, decided, token)
         self._coordinator.note_pass()

@@ -3,6 +3,7 @@
 No clock of another machine is read: an observer counts for how long *it* has seen no new heartbeat.
 """
 
+from collections import deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
@@ -11,6 +12,9 @@ from rendezvous_core.protocol.records import Member, Seat
 
 _FORGET = 10
 """After how many times its `dead_after` a silent node's record is of no more use (Rule 14)."""
+
+_LATEST = 3
+"""So many listings tell how long they take: one alone may be a pause of the observer's."""
 
 
 @dataclass(slots=True)
@@ -32,14 +36,16 @@ class Observer:
     Args:
         me: the observing node, always fresh to itself.
         gap: the time between two listings, in seconds. A longer gap is the observer's own outage
-            or pause and counts as no more than this.
+            or pause and counts as no more than this. So does the time that a listing takes, unless
+            all of the latest take so long: that is the backend's pace, and counts in full.
         now: when the term began.
     """
 
     def __init__(self, me: str, gap: float, now: float) -> None:
         self._me = me
         self._gap = gap
-        self._looked = now
+        self._asked = self._answered = now
+        self._took: deque[float] = deque(maxlen=_LATEST)
         self._silences: dict[tuple[str, int], float] = {}
         self._tracks: dict[str, _Track] = {}
 
@@ -48,14 +54,17 @@ class Observer:
         self._silences[node, beat] = silence
 
     def look(
-        self, listed: Mapping[str, Member], participants: Iterable[Seat], term: str, now: float
+        self, listed: Mapping[str, Member], participants: Iterable[Seat], term: str, asked: float, now: float
     ) -> Sight:
-        """Take in a listing that was asked for at ``now``, and say who is fresh and who is dead."""
-        gap = now - self._looked
+        """Take in a listing, asked for at ``asked`` and there at ``now``; say who is fresh, who is dead."""
+        # A put may be as young as the answer that showed it: what follows counts from there.
+        slow = self._listing + min(asked - self._answered, self._gap)
+        lapse = max(slow, min(asked - self._asked, self._gap))
         # What rose during an outage of this node's may have risen when the outage began.
-        rose = now if gap <= self._gap else self._looked
-        self._looked = now
-        lapse = min(gap, self._gap)
+        away = asked - self._asked - lapse
+        rose = asked if away <= self._gap / 4 else self._asked
+        self._asked, self._answered = asked, now
+        self._took.append(now - asked)
         followed = {node: self._follow(node, member, rose, lapse) for node, member in listed.items()}
         for seat in participants:
             if seat.node not in followed:
@@ -68,7 +77,7 @@ class Observer:
                 node
                 for node, track in followed.items()
                 if node == self._me
-                or (track.member and track.member.term == term and now - track.rose < track.dead_after)
+                or (track.member and track.member.term == term and asked - track.rose < track.dead_after)
             },
             dead=silent.keys(),
             forgotten=[
@@ -78,15 +87,20 @@ class Observer:
             ],
         )
 
+    @property
+    def _listing(self) -> float:
+        """For how long listings take at this time, as far as that is certain; the latest counts as well."""
+        return min(self._took) if len(self._took) == _LATEST else 0.0
+
     def _follow(self, node: str, member: Member, rose: float, lapse: float) -> _Track:
         track = self._tracks.get(node)
         if track is None:
-            silence = self._silences.get((node, member.beat), 0.0)
+            silence = self._silences.get((node, member.beat), -self._listing)
             return _Track(member, member.dead_after, rose, silence, member.beat)
         if member.beat == track.beat:
             track.silence += lapse
         else:
-            track.beat, track.silence = member.beat, 0.0
+            track.beat, track.silence = member.beat, -self._listing
             if track.member is None or member.beat > track.member.beat:
                 track.member, track.dead_after, track.rose = member, member.dead_after, rose
         return track
