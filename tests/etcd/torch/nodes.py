@@ -36,5 +36,5 @@ def torch_handler(endpoint: str, run_id: str, min_nodes: int, max_nodes: int, **
     from torch.distributed.elastic.rendezvous.etcd_rendezvous import create_rdzv_handler
 
     return create_rdzv_handler(
-        RendezvousParameters("etcd", endpoint, run_id, min_nodes, max_nodes, "torch.test", **options)
+        RendezvousParameters("etcd", endpoint, run_id, min_nodes, max_nodes, "127.0.0.9", **options)
     )

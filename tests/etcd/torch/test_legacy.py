@@ -49,7 +49,7 @@ def create(server: EtcdServer, run_id: str) -> Iterator[Create]:
             handlers.append(torch_handler(endpoint, run_id, min_nodes, max_nodes, **options))
         else:
             params = RendezvousParameters(
-                "etcd", endpoint, run_id, min_nodes, max_nodes, "ours.test", **options
+                "etcd", endpoint, run_id, min_nodes, max_nodes, "127.0.0.8", **options
             )
             handlers.append(create_rdzv_handler(params))
         return handlers[-1]

@@ -33,7 +33,7 @@ def doctor(backend: str, endpoint: str, conf: str, as_json: bool) -> int:
 
 def _findings(target: Target) -> Iterator[Finding]:
     try:
-        patient = Patient(target.params())
+        patient = Patient(target.look_params())
     except RendezvousPluginError:
         raise
     except RendezvousError as error:

@@ -19,6 +19,10 @@ _Command = TypeVar("_Command", bound=Callable[..., Any])
 _OWN_OPTIONS = ("backend", "endpoint", "run_id", "min_nodes", "max_nodes", "local_addr")
 
 
+_LOOK_PATIENCE = "5"
+"""Seconds for which a server that is not there is waited for by those who only look."""
+
+
 @dataclass(frozen=True)
 class Target:
     """The backend and the run that a command is about."""
@@ -42,6 +46,10 @@ class Target:
             if name in config:
                 raise click.UsageError(f"--conf cannot hold '{name}': it has an option of its own.")
         return RendezvousParameters(self.backend, self.endpoint, self.run_id, *nodes, local_addr, **config)
+
+    def look_params(self) -> RendezvousParameters:
+        """Return the parameters of one who only looks, and soon wants to know that nobody answers."""
+        return self.params(join_timeout=_LOOK_PATIENCE)
 
 
 class NodeRange(click.ParamType[tuple[int, int]]):

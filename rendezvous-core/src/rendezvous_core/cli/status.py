@@ -26,7 +26,7 @@ _PERIOD = 1.0
 def status(backend: str, endpoint: str, conf: str, run_id: str, as_json: bool) -> int:
     """Show a run: who is in, who is gone and why, who waits, who is missing. Takes no part in it."""
     target = Target(backend, endpoint, run_id, conf)
-    with closing(Lookout(target.params())) as lookout:
+    with closing(Lookout(target.look_params())) as lookout:
         look = lookout.look()
     if look is None:
         return _no_run(target)
@@ -46,7 +46,7 @@ def status(backend: str, endpoint: str, conf: str, run_id: str, as_json: bool) -
 def watch(backend: str, endpoint: str, conf: str, run_id: str, as_json: bool) -> int:
     """Follow a run until it is closed; one that does not exist yet is waited for."""
     target = Target(backend, endpoint, run_id, conf)
-    with closing(Lookout(target.params())) as lookout, closing(_display(as_json)) as display:
+    with closing(Lookout(target.look_params())) as lookout, closing(_display(as_json)) as display:
         look = lookout.look()
         if look is None:
             display.tell(f"There is no run '{run_id}' on the backend '{backend}' yet.")
@@ -115,10 +115,10 @@ class _LiveDisplay:
 def close(backend: str, endpoint: str, conf: str, run_id: str, as_json: bool) -> int:
     """Close a run for all its nodes, finally. Those in the present round may finish their work."""
     target = Target(backend, endpoint, run_id, conf)
-    with closing(Lookout(target.params())) as lookout:
+    with closing(Lookout(target.look_params())) as lookout:
         if lookout.look() is None:
             return _no_run(target)
-    get_rendezvous_handler(target.params()).set_closed()
+    get_rendezvous_handler(target.look_params()).set_closed()
     click.echo(
         json.dumps({"run_id": run_id, "closed": True}) if as_json else f"The run '{run_id}' is closed."
     )
