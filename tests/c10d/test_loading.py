@@ -5,13 +5,16 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
-from tests.c10d.agents import FINDS_BACKENDS, TORCHRUN, is_gloos
+from tests.c10d.agents import FINDS_BACKENDS, PATIENCE, TORCHRUN, is_gloos
 from tests.support.missing import need
 
+Torchrun = Callable[..., "subprocess.Popen[str]"]
 EXAMPLE = Path(__file__).parents[2] / "examples" / "rendezvous-jsonfile"
 
 # Prints which of our modules, and of those that ours need, torch's import has loaded; what it logged; and
@@ -49,6 +52,28 @@ print(json.dumps({"loaded": loaded, "logged": logged, "names": list(registry._re
 """
 
 by_torch = pytest.mark.skipif(not FINDS_BACKENDS, reason="torch looks for backends since 2.6")
+
+
+@pytest.fixture
+def torchrun(tmp_path: Path) -> Iterator[Torchrun]:
+    """Start an agent, of the address ``127.0.0.<number>``; whatever is left of it is killed at the end."""
+    fixed = [sys.executable, "-m", TORCHRUN, "--nnodes=2", "--rdzv-id=job", "--rdzv-backend=rendezvous"]
+    with ExitStack() as stack:
+
+        def torchrun(number: int, *arguments: object) -> subprocess.Popen[str]:
+            agent = subprocess.Popen(
+                [*fixed, f"--local-addr=127.0.0.{number}", *map(str, arguments)],
+                cwd=tmp_path,
+                env={**os.environ, "PYTHONPATH": str(tmp_path), "GLOO_SOCKET_IFNAME": "lo"},
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+            )
+            stack.enter_context(agent)
+            stack.callback(agent.kill)
+            return agent
+
+        yield torchrun
 
 
 def look(missing: str = "", *create: str) -> dict[str, list[str]]:
@@ -98,7 +123,7 @@ def test_a_missing_client_is_told_only_to_those_who_ask(name: str, package: str,
     assert f"No module named '{client}" in error
 
 
-def test_a_third_party_backend_serves_stock_torchrun(tmp_path: Path) -> None:
+def test_a_third_party_backend_serves_stock_torchrun(tmp_path: Path, torchrun: Torchrun) -> None:
     """Two agents over a backend that torch and we know nothing of but its entry point."""
     install(EXAMPLE, tmp_path)
     worker = tmp_path / "worker.py"
@@ -115,7 +140,6 @@ def test_a_third_party_backend_serves_stock_torchrun(tmp_path: Path) -> None:
     )
     agents = [
         torchrun(
-            tmp_path,
             number,
             "--rdzv-conf=use_backend=jsonfile",
             f"--rdzv-endpoint={tmp_path}/run.json",
@@ -124,22 +148,20 @@ def test_a_third_party_backend_serves_stock_torchrun(tmp_path: Path) -> None:
         for number in (2, 3)
     ]
     for agent in agents:
-        printed, errors = agent.communicate(timeout=120)
+        printed, errors = agent.communicate(timeout=PATIENCE)
         assert agent.returncode == 0, errors
         assert [line for line in printed.splitlines() if not is_gloos(line)] == ["total 2 1.0 job"]
 
 
-def test_an_unknown_backend_is_told_with_those_there_are(tmp_path: Path) -> None:
-    _, errors = torchrun(tmp_path, 2, "--rdzv-conf=use_backend=carrier-pigeon", "w.py").communicate(
-        timeout=120
-    )
+def test_an_unknown_backend_is_told_with_those_there_are(torchrun: Torchrun) -> None:
+    _, errors = torchrun(2, "--rdzv-conf=use_backend=carrier-pigeon", "w.py").communicate(timeout=PATIENCE)
     assert "RendezvousError" in errors
     assert "carrier-pigeon" in errors
     assert "sqlite" in errors
 
 
-def test_a_backend_must_be_named(tmp_path: Path) -> None:
-    _, errors = torchrun(tmp_path, 2, "worker.py").communicate(timeout=120)
+def test_a_backend_must_be_named(torchrun: Torchrun) -> None:
+    _, errors = torchrun(2, "worker.py").communicate(timeout=PATIENCE)
     assert "needs the backend's name in --rdzv-conf=use_backend=<name>. Installed: " in errors
 
 
@@ -151,15 +173,3 @@ def install(project: Path, folder: Path) -> None:
     info.mkdir()
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: rendezvous-jsonfile\nVersion: 0.1.0\n")
     (info / "entry_points.txt").write_text("[rendezvous.backends]\njsonfile = rendezvous_jsonfile\n")
-
-
-def torchrun(folder: Path, number: int, *arguments: object) -> subprocess.Popen[str]:
-    fixed = ["--nnodes=2", "--rdzv-id=job", "--rdzv-backend=rendezvous", f"--local-addr=127.0.0.{number}"]
-    return subprocess.Popen(
-        [sys.executable, "-m", TORCHRUN, *fixed, *map(str, arguments)],
-        cwd=folder,
-        env={**os.environ, "PYTHONPATH": str(folder), "GLOO_SOCKET_IFNAME": "lo"},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
