@@ -24,6 +24,7 @@ from rendezvous_core.sqlite import SqliteStore
 from tests.c10d import backends
 from tests.c10d.backends import Backend
 from tests.c10d.servers import listening
+from tests.support import option_tables
 
 
 def handler(folder: Path, nodes: int = 1, address: str = "127.0.0.1", **conf: object) -> TorchrunHandler:
@@ -133,12 +134,42 @@ def test_what_is_no_port_is_refused(tmp_path: Path, given: str) -> None:
         handler(tmp_path, master_port=given)
 
 
-def test_an_option_that_nobody_reads_is_refused(tmp_path: Path) -> None:
-    """What torchrun adds by itself, and what the adapter reads, is none."""
-    with pytest.raises(ValueError, match="no option 'master_prot'"):
-        handler(tmp_path, master_prot=1234)
-    with pytest.raises(ValueError, match="no option 'use_backend'"):
-        handler(tmp_path, use_backend="redis")
+@pytest.mark.parametrize(
+    ("conf", "message"),
+    [
+        ({"master_prot": "1234"}, "'sqlite' has no option 'master_prot'; did you mean 'master_port'"),
+        ({"join_timout": "5"}, "'sqlite' has no option 'join_timout'; did you mean 'join_timeout'"),
+        (
+            {"close_on_failur": "1"},
+            "'sqlite' has no option 'close_on_failur'; did you mean 'close_on_failure'",
+        ),
+        ({"timeout": "60"}, "'sqlite' has no option 'timeout'; did you mean 'join_timeout'"),
+        ({"is_host": "1"}, "'sqlite' has no option 'is_host'"),
+        ({"use_backend": "redis"}, "'use_backend' .'redis'. is for --rdzv-backend=rendezvous"),
+        ({"close_on_failure": "maybe"}, r"'close_on_failure' \('maybe'\) must be true or false"),
+        ({"join_timeout": "1e10"}, "'join_timeout' .* must be a positive number of seconds from 0.001 to"),
+        ({"keep_alive_interval": "often"}, "'keep_alive_interval' .'often'. must be a positive number"),
+    ],
+)
+def test_an_option_that_cannot_be_meant_is_refused(
+    tmp_path: Path, conf: dict[str, Any], message: str
+) -> None:
+    """What torchrun adds by itself, ``timeout=900``, and what the adapter reads, is none."""
+    with pytest.raises(ValueError, match=message):
+        handler(tmp_path, **conf)
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_options_of_the_backend_behind_the_name_count(tmp_path: Path) -> None:
+    """``is_host`` is one of c10d, whose choices are named."""
+    conf = {"timeout": 900, "use_backend": "c10d", "is_host": "maybe"}
+    params = torchs.RendezvousParameters("rendezvous", "localhost:0", "run", 1, 1, **conf)
+    with pytest.raises(ValueError, match=r"'is_host' \('maybe'\) must be true or false"):
+        create_handler(params)
+
+
+def test_the_readme_shows_all_options() -> None:
+    option_tables.check("rendezvous-c10d")
 
 
 def static(folder: Path, port: int, **conf: object) -> TorchrunHandler:

@@ -29,6 +29,10 @@ def written_anew(text: str) -> str:
 def _options(name: str) -> Iterable[Option]:
     if name == "handler":
         return HANDLER_OPTIONS
+    if name == "torchrun":
+        from rendezvous_c10d._options import OF_TORCHRUN
+
+        return OF_TORCHRUN
     options = backend_options(RendezvousParameters(name, "", "", 1, 1))
     assert options is not None, f"{name} declares no options"
     return [option for option in options if option not in HANDLER_OPTIONS]

@@ -51,7 +51,7 @@ def declared(environment: Environment) -> Environment:
         ("colour=5", "The backend 'own' has no option 'colour': see 'rdzv backends --options own'."),
         ("patience=61", "The option 'patience' (61) must be a positive number of seconds from 0.001 to 60."),
         ("wait='x'", "The option 'patience' ('x') must be a positive number of seconds from 0.001 to 60."),
-        ("pin=5", "The option 'pin' ('***') must be text."),
+        ("pin=b'hunter2'", "The option 'pin' ('***') must be text."),
         (
             "keep_alive_max_attempt=0",
             "The option 'keep_alive_max_attempt' (0) must be an integer from 1 to 10000.",
@@ -189,6 +189,7 @@ def test_a_declaration_makes_sense(arguments: dict[str, object], problem: str) -
         (Option("x", "boolean", ""), 0, False),
         (Option("x", "choice", "", choices=("tcp", "file")), " File ", "file"),
         (Option("x", "text", ""), " as it is ", " as it is "),
+        (Option("x", "text", ""), 1234, "1234"),
         (Option("x", "pairs", ""), "rack=r1;zone=a", {"rack": "r1", "zone": "a"}),
     ],
 )

@@ -4,10 +4,17 @@ import logging
 from collections.abc import Sequence
 from typing import Any
 
-from rendezvous_c10d._options import CLOSE_ON_FAILURE, MASTER_PORT, USE_BACKEND
+from rendezvous_c10d._options import CLOSE_ON_FAILURE, MASTER_PORT, OF_TORCHRUN, USE_BACKEND
 from rendezvous_c10d.torchrun.errors import as_torch_raises
 from rendezvous_c10d.torchrun.handler import TorchrunHandler
-from rendezvous_core import RendezvousParameters, get_rendezvous_handler, installed_backends
+from rendezvous_core import (
+    RendezvousParameters,
+    backend_options,
+    get_rendezvous_handler,
+    installed_backends,
+)
+from rendezvous_core.ports.options import check_options
+from rendezvous_core.ports.settings import JOIN_TIMEOUT
 
 _ANY = "rendezvous"
 """The name in torchrun behind which every backend can be reached."""
@@ -34,29 +41,43 @@ def create_handler(params: Any) -> TorchrunHandler:
         torch.distributed.elastic.rendezvous.RendezvousError: the backend is not installed, or
             cannot be reached.
     """
-    given = RendezvousParameters(params.backend, "", params.run_id, 1, 1, **params.config)
-    name = USE_BACKEND.read(given) if params.backend == _ANY else params.backend
+    given = RendezvousParameters(params.backend, params.endpoint, params.run_id, 1, 1, **params.config)
+    name = _backend(given)
+    if params.run_id == "none":
+        _logger.warning(
+            "torchrun was called without --rdzv-id: all such jobs of one server meet in the run 'none'."
+        )
+    own = {option.name for option in OF_TORCHRUN}
+    others = {key: value for key, value in params.config.items() if key not in own}
+    ours = RendezvousParameters(
+        name, params.endpoint, params.run_id, params.min_nodes, params.max_nodes, params.local_addr, **others
+    )
+    with as_torch_raises():
+        if (options := backend_options(ours)) is not None:
+            check_options(name, params.config, (*options, *OF_TORCHRUN))
+        ports = _ports(name, str(given.get(MASTER_PORT.name, "")).strip())
+        close_on_failure = CLOSE_ON_FAILURE.read(given)
+        patience = JOIN_TIMEOUT.read(ours)
+        handler = get_rendezvous_handler(ours)
+    return TorchrunHandler(handler, params.backend, params.local_addr, close_on_failure, patience, ports)
+
+
+def _backend(given: RendezvousParameters) -> str:
+    name = str(USE_BACKEND.read(given))
+    if given.backend != _ANY:
+        if name:
+            raise ValueError(
+                f"The option 'use_backend' ({name!r}) is for --rdzv-backend={_ANY}, and this is "
+                f"--rdzv-backend={given.backend}: give one of them."
+            )
+        return given.backend
     if not name:
         installed = ", ".join(backend.name for backend in installed_backends())
         raise ValueError(
             f"--rdzv-backend={_ANY} needs the backend's name in --rdzv-conf=use_backend=<name>. "
             f"Installed: {installed}."
         )
-    if params.run_id == "none":
-        _logger.warning(
-            "torchrun was called without --rdzv-id: all such jobs of one server meet in the run 'none'."
-        )
-    own = {CLOSE_ON_FAILURE.name, MASTER_PORT, *([USE_BACKEND.name] if params.backend == _ANY else [])}
-    others = {key: value for key, value in params.config.items() if key not in own}
-    ours = RendezvousParameters(
-        name, params.endpoint, params.run_id, params.min_nodes, params.max_nodes, params.local_addr, **others
-    )
-    ports = _ports(name, str(given.get(MASTER_PORT, "")).strip())
-    close_on_failure = CLOSE_ON_FAILURE.read(given)
-    patience = ours.get_as_float("join_timeout", 600) or 600
-    with as_torch_raises():
-        handler = get_rendezvous_handler(ours)
-    return TorchrunHandler(handler, params.backend, params.local_addr, close_on_failure, patience, ports)
+    return name
 
 
 def _ports(backend: str, given: str) -> Sequence[int]:

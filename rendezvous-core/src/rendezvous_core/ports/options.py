@@ -174,7 +174,9 @@ class Option:
                 return check_text(
                     "", os.fspath(value) if isinstance(value, os.PathLike) else value, _MAX_TEXT, 1
                 )
-        return check_text("", value, _MAX_TEXT)
+        # A number, as a configuration file has it for a password or a port, is what it is written as.
+        is_number = isinstance(value, int) and not isinstance(value, bool)
+        return check_text("", str(value) if is_number else value, _MAX_TEXT)
 
 
 def read_options(params: RendezvousParameters, options: Iterable[Option]) -> dict[str, Any]:
