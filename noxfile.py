@@ -142,7 +142,8 @@ def tests(session: nox.Session, name: str) -> None:
 @nox.session(default=False)
 @EACH
 def thorough(session: nox.Session, name: str) -> None:
-    """All tests of one distribution, by one interpreter: more schedules, and on every kind of server."""
+    """All tests of one distribution, by one interpreter: longer histories, every kind of server."""
+    session.env["RENDEZVOUS_KIT_EFFORT"] = "5"
     run_tests(session, name, *own_tests(name, str(session.python)))
 
 

@@ -1,6 +1,7 @@
 """The v3 API passes the kit on a cluster of three members, each behind a connection that can break."""
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any, ClassVar
 
 import pytest
@@ -9,6 +10,19 @@ from rendezvous_core import RendezvousHandler, RendezvousParameters, get_rendezv
 from rendezvous_core.testing import HandlerSuite, MembershipSuite, StoreSuite
 from rendezvous_etcd import Etcd3Client, Etcd3RendezvousBackend, Etcd3Store
 from tests.etcd.servers import Cluster, Links
+
+
+def open_backend(endpoint: str, run_id: str) -> Etcd3RendezvousBackend:
+    return Etcd3RendezvousBackend(Etcd3Client(endpoint, read_timeout=3), run_id)
+
+
+_opened: list[Etcd3RendezvousBackend] = []
+
+
+def open_store(endpoint: str, run_id: str) -> Etcd3Store:
+    """For a process of its own, which has the backend live as long as itself."""
+    _opened.append(open_backend(endpoint, run_id))
+    return Etcd3Store.of_run(_opened[-1])
 
 
 class OnCluster:
@@ -28,7 +42,7 @@ class OnCluster:
 
     @pytest.fixture
     def backend_factory(self, link: Links) -> Callable[[str], Etcd3RendezvousBackend]:
-        return lambda run_id: Etcd3RendezvousBackend(Etcd3Client(link.endpoint, read_timeout=3), run_id)
+        return partial(open_backend, link.endpoint)
 
 
 class TestBackend(OnCluster, MembershipSuite):
@@ -49,6 +63,10 @@ class TestStore(OnCluster, StoreSuite):
         yield open_store
         for backend in opened:
             backend.close()
+
+    @pytest.fixture
+    def process_factory(self, link: Links) -> Callable[[str], Etcd3Store]:
+        return partial(open_store, link.endpoint)
 
 
 class TestHandler(OnCluster, HandlerSuite):

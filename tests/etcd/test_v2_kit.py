@@ -1,6 +1,7 @@
 """The v2 backend and store pass the kit on a single server."""
 
 from collections.abc import Callable
+from functools import partial
 
 import etcd
 import pytest
@@ -17,10 +18,23 @@ def calls(endpoint: str) -> EtcdCalls:
     return EtcdCalls.from_connection(Connection((parse_endpoint(endpoint, 0),), read_timeout=1))
 
 
+def open_backend(endpoint: str, run_id: str) -> EtcdRendezvousBackend:
+    return EtcdRendezvousBackend(calls(endpoint), run_id)
+
+
+def open_backend_of_client(host: str, port: int, run_id: str) -> EtcdRendezvousBackend:
+    client = etcd.Client(host, port, read_timeout=1, allow_reconnect=True)
+    return EtcdRendezvousBackend(client, run_id, "/torch/elastic/rendezvous", 60)
+
+
+def open_store(endpoint: str, run_id: str) -> EtcdStore:
+    return EtcdStore.of_run(open_backend(endpoint, run_id))
+
+
 class TestBackend(OnServer, MembershipSuite):
     @pytest.fixture
     def backend_factory(self, link: Proxy) -> Callable[[str], EtcdRendezvousBackend]:
-        return lambda run_id: EtcdRendezvousBackend(calls(link.endpoint), run_id)
+        return partial(open_backend, link.endpoint)
 
     @pytest.fixture
     def corrupt(self, server: EtcdServer) -> Callable[[str], object]:
@@ -33,11 +47,7 @@ class TestBackendOfClient(OnServer, MembershipSuite):
 
     @pytest.fixture
     def backend_factory(self, link: Proxy) -> Callable[[str], EtcdRendezvousBackend]:
-        def open_backend(run_id: str) -> EtcdRendezvousBackend:
-            client = etcd.Client(link.host, link.port, read_timeout=1, allow_reconnect=True)
-            return EtcdRendezvousBackend(client, run_id, "/torch/elastic/rendezvous", 60)
-
-        return open_backend
+        return partial(open_backend_of_client, link.host, link.port)
 
     @pytest.fixture
     def corrupt(self, server: EtcdServer) -> Callable[[str], object]:
@@ -48,4 +58,4 @@ class TestBackendOfClient(OnServer, MembershipSuite):
 class TestStore(OnServer, StoreSuite):
     @pytest.fixture
     def store_factory(self, link: Proxy) -> Callable[[str], EtcdStore]:
-        return lambda run_id: EtcdStore.of_run(EtcdRendezvousBackend(calls(link.endpoint), run_id))
+        return partial(open_store, link.endpoint)

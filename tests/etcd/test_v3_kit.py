@@ -15,6 +15,19 @@ def connect(endpoint: str, run_id: str) -> Etcd3RendezvousBackend:
     return Etcd3RendezvousBackend(Etcd3Client(endpoint, read_timeout=1), run_id)
 
 
+_opened: list[Etcd3RendezvousBackend] = []
+
+
+def open_store(endpoint: str, run_id: str) -> Etcd3Store:
+    """For a process of its own, which has the backend live as long as itself."""
+    _opened.append(connect(endpoint, run_id))
+    return Etcd3Store.of_run(_opened[-1])
+
+
+def open_store_alone(endpoint: str, run_id: str) -> Etcd3Store:
+    return Etcd3Store(Etcd3Client(endpoint, read_timeout=1), f"/stores/{run_id}:")
+
+
 class TestBackend(OnServer, MembershipSuite):
     @pytest.fixture
     def backend_factory(self, link: Proxy) -> Callable[[str], Etcd3RendezvousBackend]:
@@ -44,6 +57,10 @@ class TestStore(OnServer, StoreSuite):
         for backend in opened:
             backend.close()
 
+    @pytest.fixture
+    def process_factory(self, link: Proxy) -> Callable[[str], Etcd3Store]:
+        return partial(open_store, link.endpoint)
+
 
 class TestStoreAlone(OnServer, StoreSuite):
     @pytest.fixture
@@ -57,3 +74,7 @@ class TestStoreAlone(OnServer, StoreSuite):
         yield open_store
         for client in clients:
             client.close()
+
+    @pytest.fixture
+    def process_factory(self, link: Proxy) -> Callable[[str], Etcd3Store]:
+        return partial(open_store_alone, link.endpoint)

@@ -2,15 +2,36 @@
 
 import dataclasses
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from typing import Any, ClassVar
 
 import pytest
 
 from rendezvous_core import RendezvousHandler, RendezvousParameters, get_rendezvous_handler
 from rendezvous_core.testing import HandlerSuite, MembershipSuite, PluginSuite, Proxy, Server, StoreSuite
-from rendezvous_redis import RedisRendezvousBackend, RedisRun, RedisStore
+from rendezvous_redis import RedisOptions, RedisRendezvousBackend, RedisRun, RedisStore
 from tests.redis.places import Place, open_place
 from tests.redis.servers import MAINLY
+
+
+def open_backend(endpoint: str, options: RedisOptions, run_id: str) -> RedisRendezvousBackend:
+    return RedisRendezvousBackend(RedisRun(endpoint, run_id, options))
+
+
+def open_store(endpoint: str, options: RedisOptions, run_id: str) -> RedisStore:
+    return RedisStore(RedisRun(endpoint, run_id, options))
+
+
+class OfBackends(MembershipSuite):
+    @pytest.fixture
+    def process_factory(self, place: Place, endpoint: str) -> Callable[[str], RedisRendezvousBackend]:
+        return partial(open_backend, endpoint, place.options)
+
+
+class OfStores(StoreSuite):
+    @pytest.fixture
+    def process_factory(self, place: Place, endpoint: str) -> Callable[[str], RedisStore]:
+        return partial(open_store, endpoint, place.options)
 
 
 class Kept:
@@ -108,27 +129,27 @@ class Watched(Kept):
     }
 
 
-class TestBackendOnOneServer(OneServer, MembershipSuite):
+class TestBackendOnOneServer(OneServer, OfBackends):
     pass
 
 
-class TestBackendOnCluster(Spread, MembershipSuite):
+class TestBackendOnCluster(Spread, OfBackends):
     pass
 
 
-class TestBackendWatched(Watched, MembershipSuite):
+class TestBackendWatched(Watched, OfBackends):
     pass
 
 
-class TestStoreOnOneServer(OneServer, StoreSuite):
+class TestStoreOnOneServer(OneServer, OfStores):
     pass
 
 
-class TestStoreOnCluster(Spread, StoreSuite):
+class TestStoreOnCluster(Spread, OfStores):
     pass
 
 
-class TestStoreWatched(Watched, StoreSuite):
+class TestStoreWatched(Watched, OfStores):
     pass
 
 

@@ -1,6 +1,7 @@
 """The contract of rendezvous, checked by its conformance kit."""
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -23,7 +24,7 @@ class TestBackend(BackendSuite):
 
     @pytest.fixture
     def backend_factory(self, path: Path) -> Callable[[str], JsonFileBackend]:
-        return lambda run_id: JsonFileBackend(str(path), run_id)
+        return partial(JsonFileBackend, str(path))
 
     @pytest.fixture
     def corrupt(self, path: Path) -> Callable[[str], object]:

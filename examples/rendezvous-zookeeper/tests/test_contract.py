@@ -1,6 +1,7 @@
 """The contract of rendezvous, checked by its conformance kit on a real ZooKeeper."""
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any, ClassVar
 
 import pytest
@@ -32,12 +33,21 @@ class Zookeeper:
         return zookeeper_link
 
 
+def open_backend(endpoint: str, run_id: str) -> ZookeeperBackend:
+    return ZookeeperBackend(Session(endpoint, read_timeout=4), run_id)
+
+
+def open_store(endpoint: str, run_id: str) -> ZookeeperStore:
+    backend = open_backend(endpoint, run_id)
+    return ZookeeperStore(backend.session, f"{backend.path}/store")
+
+
 class TestBackend(Zookeeper, MembershipSuite):
     lacks: ClassVar = {**TOO_LONG, "corrupt": "any bytes are a state"}
 
     @pytest.fixture
     def backend_factory(self, link: Proxy) -> Callable[[str], ZookeeperBackend]:
-        return lambda run_id: ZookeeperBackend(Session(link.endpoint, read_timeout=4), run_id)
+        return partial(open_backend, link.endpoint)
 
 
 class TestStore(Zookeeper, StoreSuite):
@@ -48,12 +58,16 @@ class TestStore(Zookeeper, StoreSuite):
         backends: list[ZookeeperBackend] = []
 
         def connect(run_id: str) -> ZookeeperStore:
-            backends.append(ZookeeperBackend(Session(link.endpoint, read_timeout=4), run_id))
+            backends.append(open_backend(link.endpoint, run_id))
             return ZookeeperStore(backends[-1].session, f"{backends[-1].path}/store")
 
         yield connect
         for backend in backends:
             backend.close()
+
+    @pytest.fixture
+    def process_factory(self, link: Proxy) -> Callable[[str], ZookeeperStore]:
+        return partial(open_store, link.endpoint)
 
 
 class TestHandler(Zookeeper, HandlerSuite):

@@ -138,6 +138,23 @@ class CachedRead(MemoryBackend):
         return standing
 
 
+@caught_by("test_history")
+class StaleRead(MemoryBackend):
+    """Sees its own writes at once, and those of others some milliseconds later, as a replica would."""
+
+    cached: State = None
+    cached_at = 0.0
+
+    def get_state(self) -> State:
+        if time.monotonic() > self.cached_at + 0.005:
+            self.cached, self.cached_at = super().get_state(), time.monotonic()
+        return self.cached
+
+    def set_state(self, state: bytes, token: Token | None = None) -> Standing:
+        self.cached_at = 0.0
+        return super().set_state(state, token)
+
+
 @caught_by("test_any_bytes_are_a_state[0]")
 class EmptyIsNone(MemoryBackend):
     def get_state(self) -> State:
@@ -268,6 +285,20 @@ class SendsAgain(RemoteBackend):
         with suppress(RendezvousConnectionError):
             return super().set_state(state, token)
         return super().set_state(state, token)
+
+
+@caught_by("test_history_with_lost_connections")
+class WritesTwice(RemoteBackend):
+    """Where a reply was lost, reads what stands now, and writes over that."""
+
+    def set_state(self, state: bytes, token: Token | None = None) -> Standing:
+        while True:
+            try:
+                return super().set_state(state, token)
+            except RendezvousConnectionError:
+                time.sleep(0.01)
+                found = super().get_state()
+                token = found and found[1]
 
 
 class Forgetful(RemoteServer):

@@ -97,6 +97,17 @@ class CachedValue(MemoryStore):
         return cache.setdefault(key, super().get(key))
 
 
+@caught_by("test_history")
+class StaleRead(MemoryStore):
+    """Reads what was there some milliseconds ago, as from a replica."""
+
+    def get(self, key: str) -> bytes:
+        cache: dict[str, tuple[float, bytes]] = self.__dict__.setdefault("cache", {})
+        if key not in cache or time.monotonic() > cache[key][0] + 0.01:
+            cache[key] = time.monotonic(), super().get(key)
+        return cache[key][1]
+
+
 @caught_by("test_set_and_get[2]")
 class Strips(MemoryStore):
     def get(self, key: str) -> bytes:
@@ -386,6 +397,20 @@ class SendsAgain(RemoteStore):
         with suppress(RendezvousConnectionError):
             return super().add(key, amount)
         return super().add(key, amount)
+
+
+@caught_by("test_history_with_lost_connections")
+class SendsEverythingAgain(RemoteStore):
+    """Sends again whatever got no reply."""
+
+    def __init__(self, port: int, run_id: str) -> None:
+        super().__init__(port, run_id)
+        self.once, self.call = self.call, self._call
+
+    def _call(self, method: str, *args: object, **kwargs: object) -> Any:
+        with suppress(RendezvousConnectionError):
+            return self.once(method, *args, **kwargs)
+        return self.once(method, *args, **kwargs)
 
 
 @caught_by("test_waiting_sends_next_to_nothing")

@@ -18,6 +18,7 @@ from rendezvous_core.testing import (
 
 NO_SERVER = {
     "server": "its server is an object of this process",
+    "process_factory": "its server is an object of this process",
     "link": "there is no connection that could break",
 }
 

@@ -107,4 +107,7 @@ def test_what_is_broken_is_caught(
     result = pytester.runpytest_subprocess(*tests, "-rA", "-p", "no:cacheprovider", "--tb=short")
     failed = {match[1] for line in result.outlines if (match := re.match(r"FAILED \S+\.py::(\S+)", line))}
     assert failed == meant
+    result.stdout.fnmatch_lines(
+        ["*loads click. If it is your driver that does*: clients = ('click',); else*"]
+    )
     assert "errors" not in result.parseoutcomes()

@@ -1,6 +1,7 @@
 """The reference passes the tests of faults, too, once it lies behind connections that can break."""
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any, ClassVar
 
 import pytest
@@ -29,13 +30,13 @@ class TestBackend(Remote, MembershipSuite):
 
     @pytest.fixture
     def backend_factory(self, link: Proxy) -> Callable[[str], RemoteBackend]:
-        return lambda run_id: RemoteBackend(link.port, run_id)
+        return partial(RemoteBackend, link.port)
 
 
 class TestStore(Remote, StoreSuite):
     @pytest.fixture
     def store_factory(self, link: Proxy) -> Callable[[str], RemoteStore]:
-        return lambda run_id: RemoteStore(link.port, run_id)
+        return partial(RemoteStore, link.port)
 
 
 class TestHandler(Remote, HandlerSuite):

@@ -1,6 +1,7 @@
 """The embedded default passes the kit."""
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -21,8 +22,7 @@ class TestBackend(MembershipSuite):
 
     @pytest.fixture
     def backend_factory(self, tmp_path: Path) -> Callable[[str], SqliteBackend]:
-        path = str(tmp_path / "kit.db")
-        return lambda run_id: SqliteBackend(path, run_id)
+        return partial(SqliteBackend, str(tmp_path / "kit.db"))
 
 
 class TestStore(StoreSuite):
@@ -30,8 +30,7 @@ class TestStore(StoreSuite):
 
     @pytest.fixture
     def store_factory(self, tmp_path: Path) -> Callable[[str], SqliteStore]:
-        path = str(tmp_path / "kit.db")
-        return lambda run_id: SqliteStore(path, run_id)
+        return partial(SqliteStore, str(tmp_path / "kit.db"))
 
 
 class TestHandler(HandlerSuite):

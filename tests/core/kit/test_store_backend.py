@@ -1,6 +1,7 @@
 """Any store makes a backend that passes the kit."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, ClassVar
 
 import pytest
@@ -13,9 +14,14 @@ from tests.core.kit.remote import RemoteServer, RemoteStore
 from tests.core.kit.test_remote import Remote
 
 
+def open_backend(port: int, run_id: str) -> StoreBackend:
+    return StoreBackend(RemoteStore(port, "all runs"), run_id)
+
+
 class TestOnMemory(MembershipSuite):
     lacks: ClassVar = {
         "server": "its server is an object of this process",
+        "process_factory": "its server is an object of this process",
         "link": "there is no connection that could break",
     }
 
@@ -37,7 +43,7 @@ class TestOnServer(Remote, MembershipSuite):
 
     @pytest.fixture
     def backend_factory(self, link: Proxy, server: RemoteServer) -> Callable[[str], StoreBackend]:
-        return lambda run_id: StoreBackend(RemoteStore(link.port, "all runs"), run_id)
+        return partial(open_backend, link.port)
 
 
 class TestHandler(Remote, HandlerSuite):

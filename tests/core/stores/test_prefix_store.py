@@ -16,6 +16,7 @@ from tests.core.stores.parts import PATIENCE, PlainStore
 class TestContract(StoreSuite):
     lacks: ClassVar = {
         "server": "its server is an object of this process",
+        "process_factory": "its server is an object of this process",
         "link": "there is no connection that could break",
     }
 

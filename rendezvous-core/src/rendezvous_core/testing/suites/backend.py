@@ -9,6 +9,7 @@ import pytest
 
 from rendezvous_core.ports.backend import RendezvousBackend, Token
 from rendezvous_core.testing.suites.backend_faults import BackendFaults
+from rendezvous_core.testing.suites.backend_histories import BackendHistories
 from rendezvous_core.testing.suites.base import needs, required
 from rendezvous_core.testing.suites.checks import (
     BINARY,
@@ -23,11 +24,12 @@ from rendezvous_core.testing.suites.checks import (
 from rendezvous_core.testing.suites.threads import together
 
 
-class BackendSuite(BackendFaults):
+class BackendSuite(BackendFaults, BackendHistories):
     """A register that changes only by compare-and-set, and never lies about it.
 
-    Supply `backend_factory`; supply `server`, `link` and `corrupt`, or declare that they are lacking.
-    May also lack ``durability`` and ``large_values``.
+    Supply `backend_factory`; supply `server`, `link` and `corrupt`, or declare that they are lacking, and
+    ``process_factory`` where pickle does not take the `backend_factory`. May also lack ``durability`` and
+    ``large_values``.
     """
 
     @pytest.fixture

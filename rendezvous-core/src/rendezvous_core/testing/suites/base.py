@@ -32,6 +32,7 @@ CAPABILITIES: Mapping[str, str] = {
     "large_groups": "forms rounds of 32 nodes",
     "unreachable_endpoint": "has endpoints at which nobody answers",
     "secret_parameters": "is given passwords",
+    "process_factory": "has clients in processes of their own",
 }
 """What a tested thing may lack, by the name to declare it with in `Suite.lacks`."""
 

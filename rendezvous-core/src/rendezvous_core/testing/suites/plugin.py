@@ -42,7 +42,7 @@ class PluginSuite(Suite):
     """Required: the name of the distribution that provides it."""
 
     clients: ClassVar[Collection[str]] = ()
-    """Import names of what it stands on, where those are in `HEAVY`."""
+    """Import names of what it stands on, and of what its driver imports, where those are in `HEAVY`."""
 
     options: ClassVar[Mapping[str, Any]] = {}
     """Options that every handler of these tests needs."""
@@ -100,7 +100,7 @@ class PluginSuite(Suite):
     def test_import_is_light(self) -> None:
         """Importing the package loads nothing that users of it do not need."""
         package = self._module().partition(".")[0]
-        assert not self._heavy(self._loaded_by(f"import {package}"))
+        self._is_light(f"import {package}", self._loaded_by(f"import {package}"))
 
     def test_choosing_it_loads_no_other_backend(self) -> None:
         """To choose this backend loads no other one, and nothing that another one needs."""
@@ -108,7 +108,7 @@ class PluginSuite(Suite):
             f"from rendezvous_core.plugins.loading import load_backend; load_backend({self.backend!r})"
         )
         assert self._module() in loaded
-        assert not self._heavy(loaded)
+        self._is_light(f"choosing the backend {self.backend!r}", loaded)
         assert not self._other_modules() & loaded
 
     def test_others_do_not_load_it(self) -> None:
@@ -202,8 +202,15 @@ class PluginSuite(Suite):
 
         return [(point.name, point.module) for point in entry_points(group=BACKENDS)]
 
-    def _heavy(self, loaded: Collection[str]) -> set[str]:
-        return {name.partition(".")[0] for name in loaded} & (HEAVY - set(self.clients))
+    def _is_light(self, what: str, loaded: Collection[str]) -> None:
+        packages = {name.partition(".")[0] for name in loaded}
+        heavy = sorted(packages & (HEAVY - set(self.clients)))
+        others = sorted(packages - sys.stdlib_module_names - set(heavy) - {self._module().partition(".")[0]})
+        assert not heavy, (
+            f"{what} loads {', '.join(heavy)}. If it is your driver that does (of other packages it loads "
+            f"{', '.join(others) or 'none'}), say so: clients = {(*self.clients, *heavy)!r}; "
+            "else import that only in the functions that need it."
+        )
 
     @staticmethod
     def _loaded_by(statement: str) -> set[str]:
