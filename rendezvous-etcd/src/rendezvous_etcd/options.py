@@ -4,8 +4,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import quote, unquote
 
-from rendezvous_core import RendezvousParameters
+from rendezvous_core import Option, RendezvousParameters, read_options
 from rendezvous_core.ports.endpoint import Endpoint, parse_endpoints
+from rendezvous_core.ports.settings import HANDLER_OPTIONS, JOIN_TIMEOUT, read_silence
 
 DEFAULT_PORT = 2379
 DEFAULT_PREFIX = "/rendezvous"
@@ -13,6 +14,71 @@ DEFAULT_READ_TIMEOUT = 10.0
 DEFAULT_CONNECT_TIMEOUT = 60.0
 DEFAULT_TTL = 2 * 60 * 60
 DEFAULT_MEMBER_TTL = 60
+
+
+_CONNECTION = (
+    Option(
+        "protocol",
+        "choice",
+        "https for TLS",
+        choices=("http", "https"),
+        unset="http; https with a certificate",
+    ),
+    Option(
+        "ca_cert",
+        "path",
+        "the authority that signed the servers' certificates",
+        unset="the system's authorities",
+        aliases=("cacert",),
+    ),
+    Option("ssl_cert", "path", "the client's certificate", aliases=("cert",)),
+    Option("ssl_cert_key", "path", "its key, not encrypted", unset="in the same file", aliases=("key",)),
+    Option(
+        "user",
+        "text",
+        "who needs `readwrite` on the prefix. In the v2 API users are separate ones, and each request with a "
+        "password costs the server a tenth of a second: let certificates name the user there",
+    ),
+    Option("password", "text", "of the user", secret=True),
+    Option(
+        "connect_timeout",
+        "seconds",
+        "for how long a cluster, or its name, that is not there yet is waited for, at most `join_timeout`; "
+        "the log says so. What it refuses is said at once",
+        DEFAULT_CONNECT_TIMEOUT,
+    ),
+    Option(
+        "read_timeout",
+        "seconds",
+        "within which an operation must be answered, all attempts together",
+        DEFAULT_READ_TIMEOUT,
+    ),
+)
+_KEY_PREFIX = Option("key_prefix", "text", "where the runs are kept", DEFAULT_PREFIX)
+_LIFETIMES = (
+    Option(
+        "ttl",
+        "integer",
+        "for how many seconds a run outlives the last heartbeat of its last node",
+        least=1,
+        unset=str(DEFAULT_TTL),
+    ),
+    Option(
+        "member_ttl",
+        "integer",
+        "for how many seconds the record of a node outlives its last heartbeat",
+        least=1,
+        unset=f"{DEFAULT_MEMBER_TTL}, or four times the silence after which a node is dead",
+    ),
+)
+OPTIONS = (*_CONNECTION, _KEY_PREFIX, *_LIFETIMES)
+"""Of ``etcd-v3`` and ``etcd-v2``."""
+
+ETCD_PREFIX = Option("etcd_prefix", "text", "where the runs are kept", "/torchelastic/p2p")
+TIMEOUT = Option("timeout", "seconds", "torch's name of `join_timeout`", unset="600 s")
+LAST_CALL = next(option for option in HANDLER_OPTIONS if option.name == "last_call_timeout")
+LEGACY_OPTIONS = (ETCD_PREFIX, TIMEOUT, *_CONNECTION)
+"""Of the legacy handler, besides those that it shares with the dynamic one."""
 
 
 @dataclass(frozen=True)
@@ -71,35 +137,24 @@ class Connection:
 
 
 def read_connection(params: RendezvousParameters) -> Connection:
-    """Read the endpoint and the options ``protocol``, ``ca_cert``, ``ssl_cert``, ``ssl_cert_key``, ``user``,
-    ``password``, ``read_timeout`` and ``connect_timeout``, which is not longer than a round is waited for.
+    """Read the endpoint and the options that tell how to connect.
 
-    The protocol is ``http`` unless it is given, or a certificate is. The certificates may also go by the
-    names that torch's legacy handler has for them: ``cacert``, ``cert``, ``key``.
+    Nobody waits longer for a cluster than for a round.
 
     Raises:
         ValueError: an option or the endpoint is wrong; names it.
     """
-    certificates = {
-        name: params.get(name) or params.get(legacy) or None
-        for name, legacy in (("ca_cert", "cacert"), ("ssl_cert", "cert"), ("ssl_cert_key", "key"))
-    }
-    default = "https" if any(certificates.values()) else "http"
-    protocol = str(params.get("protocol") or default).strip().lower()
-    if protocol not in ("http", "https"):
-        raise ValueError(f"The option protocol must be http or https, not {protocol!r}.")
-    read_timeout = params.get_as_float("read_timeout", DEFAULT_READ_TIMEOUT)
-    connect_timeout = params.get_as_float("connect_timeout", DEFAULT_CONNECT_TIMEOUT)
-    connect_timeout = DEFAULT_CONNECT_TIMEOUT if connect_timeout is None else connect_timeout
-    join_timeout = params.get_as_float("join_timeout") or connect_timeout
+    given = read_options(params, _CONNECTION)
+    certificates = {name: given[name] for name in ("ca_cert", "ssl_cert", "ssl_cert_key")}
+    protocol = given["protocol"] or ("https" if any(certificates.values()) else "http")
     return Connection(
         tuple(parse_endpoints(params.endpoint, DEFAULT_PORT)),
         protocol == "https",
         **certificates,
-        user=params.get("user") or None,
-        password=params.get("password") or None,
-        read_timeout=DEFAULT_READ_TIMEOUT if read_timeout is None else read_timeout,
-        connect_timeout=min(connect_timeout, join_timeout) if join_timeout > 0 else connect_timeout,
+        user=given["user"] or None,
+        password=given["password"] or None,
+        read_timeout=given["read_timeout"],
+        connect_timeout=min(given["connect_timeout"], JOIN_TIMEOUT.read(params)),
     )
 
 
@@ -133,17 +188,14 @@ def read_lifetimes(params: RendezvousParameters) -> tuple[int, int]:
     Raises:
         ValueError: one of them is no number, or so short that what is alive could go.
     """
-    silence = (params.get_as_float("keep_alive_interval") or 5) * (
-        params.get_as_int("keep_alive_max_attempt") or 3
-    )
+    silence = read_silence(params)
     lifetimes = []
-    for name, default in (("ttl", DEFAULT_TTL), ("member_ttl", DEFAULT_MEMBER_TTL)):
-        given = params.get_as_int(name)
+    for option, default in zip(_LIFETIMES, (DEFAULT_TTL, DEFAULT_MEMBER_TTL), strict=True):
+        given = option.read(params)
         seconds = max(default, round(4 * silence)) if given is None else given
-        check_lifetime(name, seconds)
         if seconds < 2 * silence:
             raise ValueError(
-                f"The option {name} ({seconds} s) must be at least twice keep_alive_interval times "
+                f"The option '{option.name}' ({seconds} s) must be at least twice keep_alive_interval times "
                 f"keep_alive_max_attempt ({silence:g} s): what is alive would go otherwise."
             )
         lifetimes.append(seconds)

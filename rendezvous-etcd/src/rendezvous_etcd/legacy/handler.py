@@ -14,8 +14,9 @@ from rendezvous_core import (
     RendezvousTimeoutError,
 )
 from rendezvous_core.ports.addresses import address_towards
+from rendezvous_core.ports.settings import JOIN_TIMEOUT
 from rendezvous_etcd.legacy.rendezvous import EtcdRendezvous
-from rendezvous_etcd.options import read_connection
+from rendezvous_etcd.options import ETCD_PREFIX, LAST_CALL, TIMEOUT, read_connection
 from rendezvous_etcd.v2.client import EtcdCalls
 
 _logger = logging.getLogger("rendezvous_etcd")
@@ -103,30 +104,26 @@ class EtcdRendezvousHandler(RendezvousHandler):
 
 
 def create_rdzv_handler(params: RendezvousParameters) -> EtcdRendezvousHandler:
-    """Create a handler; the options are torch's: ``timeout`` (600 s; ``join_timeout`` is another
-    name, that of the dynamic handler), ``last_call_timeout`` (30 s),
-    ``etcd_prefix`` (``/torchelastic/p2p``), ``protocol``, ``cacert``, ``cert``, ``key``; and ``user``,
-    ``password``, ``read_timeout`` (10 s), ``connect_timeout`` (60 s).
+    """Create a handler; the options are torch's, and those of the connection: `LEGACY_OPTIONS`.
 
     Raises:
         ValueError: an option or the endpoint is wrong.
-        RendezvousConnectionError: the cluster cannot be reached, refuses this user, or has no v2 API.
+        RendezvousConnectionError: the cluster cannot be reached, or has no v2 API.
+        RendezvousStateError: it does not let this user read and write.
     """
-    timeout = params.get_as_float("timeout", 600)
-    timeout = params.get_as_float("join_timeout", timeout)
-    timeout = 600 if timeout is None else timeout
-    last_call = params.get_as_float("last_call_timeout", 30)
+    timeout = None if params.get("join_timeout") is not None else TIMEOUT.read(params)
+    timeout = JOIN_TIMEOUT.read(params) if timeout is None else timeout
     connection = read_connection(params)
     calls = EtcdCalls.from_connection(connection)
     try:
         rendezvous = EtcdRendezvous(
             calls,
-            params.get("etcd_prefix") or "/torchelastic/p2p",
+            ETCD_PREFIX.read(params),
             params.run_id,
             params.min_nodes,
             params.max_nodes,
             timeout,
-            30 if last_call is None else last_call,
+            LAST_CALL.read(params),
         )
         calls.patience.connect(rendezvous.connect, min(connection.connect_timeout, timeout))
     except BaseException:

@@ -1,7 +1,17 @@
 """What the entry point ``etcd`` offers to the registry."""
 
-from rendezvous_core import RendezvousParameters, hookimpl
+from collections.abc import Sequence
+
+from rendezvous_core import Option, RendezvousParameters, hookimpl
+from rendezvous_core.ports.settings import HANDLER_OPTIONS
 from rendezvous_etcd.legacy.handler import EtcdRendezvousHandler, create_rdzv_handler
+from rendezvous_etcd.options import LEGACY_OPTIONS
+
+
+@hookimpl
+def rendezvous_options() -> Sequence[Option]:
+    """Declare the options, and those of the dynamic handler: to change the backend must not be a mistake."""
+    return (*LEGACY_OPTIONS, *HANDLER_OPTIONS)
 
 
 @hookimpl

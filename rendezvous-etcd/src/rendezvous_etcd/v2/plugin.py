@@ -1,7 +1,9 @@
 """What the entry point ``etcd-v2`` offers to the registry."""
 
-from rendezvous_core import RendezvousBackend, RendezvousParameters, hookimpl
-from rendezvous_etcd.options import read_connection, read_lifetimes
+from collections.abc import Sequence
+
+from rendezvous_core import Option, RendezvousBackend, RendezvousParameters, hookimpl
+from rendezvous_etcd.options import OPTIONS, read_connection, read_lifetimes
 from rendezvous_etcd.v2.backend import EtcdRendezvousBackend
 from rendezvous_etcd.v2.client import EtcdCalls
 from rendezvous_etcd.v2.store import EtcdStore
@@ -28,6 +30,12 @@ def create_backend(params: RendezvousParameters) -> tuple[EtcdRendezvousBackend,
         calls.close()
         raise
     return backend, EtcdStore.of_run(backend)
+
+
+@hookimpl
+def rendezvous_options() -> Sequence[Option]:
+    """Declare the options."""
+    return OPTIONS
 
 
 @hookimpl

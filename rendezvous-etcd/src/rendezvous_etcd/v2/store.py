@@ -5,6 +5,7 @@ import secrets
 import time
 from base64 import b64decode, b64encode
 from collections.abc import Callable, Iterable, Sequence, Set
+from contextlib import suppress
 
 import etcd
 
@@ -122,6 +123,13 @@ class EtcdStore(Store):
     def delete_key(self, key: str) -> bool:
         """See base class."""
         return delete(self._calls, self._key(key))
+
+    def forget(self, prefix: str) -> None:
+        """See base class. What is written meanwhile may stay."""
+        for key in self._list()[0]:
+            if key.startswith(f"{prefix}/"):
+                with suppress(etcd.EtcdKeyNotFound):
+                    self._calls.delete(self._key(key), safe=True)
 
     def num_keys(self) -> int:
         """See base class."""

@@ -18,9 +18,9 @@ def get(key: bytes, end: bytes = b"") -> rpc.RequestOp:
     return rpc.RequestOp(request_range=rpc.RangeRequest(key=key, range_end=end))
 
 
-def delete(key: bytes) -> rpc.RequestOp:
-    """The operation of a transaction that deletes a key."""
-    return rpc.RequestOp(request_delete_range=rpc.DeleteRangeRequest(key=key))
+def delete(key: bytes, end: bytes = b"") -> rpc.RequestOp:
+    """The operation of a transaction that deletes a key, or a range of keys."""
+    return rpc.RequestOp(request_delete_range=rpc.DeleteRangeRequest(key=key, range_end=end))
 
 
 def unchanged(key: bytes, revision: int) -> rpc.Compare:

@@ -1,7 +1,9 @@
 """What the entry point ``etcd-v3`` offers to the registry."""
 
-from rendezvous_core import RendezvousBackend, RendezvousParameters, hookimpl
-from rendezvous_etcd.options import read_connection, read_lifetimes
+from collections.abc import Sequence
+
+from rendezvous_core import Option, RendezvousBackend, RendezvousParameters, hookimpl
+from rendezvous_etcd.options import OPTIONS, read_connection, read_lifetimes
 from rendezvous_etcd.v3.backend import Etcd3RendezvousBackend
 from rendezvous_etcd.v3.client import Etcd3Client
 from rendezvous_etcd.v3.store import Etcd3Store
@@ -32,6 +34,12 @@ def create_backend(params: RendezvousParameters) -> tuple[Etcd3RendezvousBackend
         client.close()
         raise
     return backend, Etcd3Store.of_run(backend)
+
+
+@hookimpl
+def rendezvous_options() -> Sequence[Option]:
+    """Declare the options."""
+    return OPTIONS
 
 
 @hookimpl

@@ -154,6 +154,11 @@ class Etcd3Store(Store):
         self._update(key, change)
         return existed
 
+    def forget(self, prefix: str) -> None:
+        """See base class."""
+        start = self._key(f"{prefix}/")
+        self._receipts.write([delete(start, prefix_end(start))])
+
     def num_keys(self) -> int:
         """See base class."""
         request = rpc.RangeRequest(key=self._start, range_end=prefix_end(self._start), count_only=True)
