@@ -222,7 +222,23 @@ class DynamicRendezvousHandler(RendezvousHandler):
         # Rank 0 has to publish now, the others may look it up when they need it.
         deadline = max(deadline, time.monotonic() + self._patience)
         shielded(lambda: forget_past_rounds(self._store, self._settings.run_id, joined), deadline)
-        return RendezvousInfo(store, joined.rank, joined.world_size, _persist(bootstrap, deadline))
+        return RendezvousInfo(
+            store, joined.rank, joined.world_size, self._persist(bootstrap, joined, deadline)
+        )
+
+    def _persist(
+        self, publish: Callable[[], RendezvousStoreInfo], joined: Joined, deadline: float
+    ) -> RendezvousStoreInfo:
+        pause = 0.01
+        while True:
+            try:
+                return shielded(publish, deadline)
+            except RendezvousConnectionError:
+                # Who has left meanwhile, or was shut down, need not tell anybody.
+                if time.monotonic() + pause > deadline or self._driver.view.is_over(joined):
+                    raise
+            time.sleep(pause)
+            pause = min(2 * pause, 1.0)
 
     def _timed_out(self, deadline: float) -> RendezvousError:
         head = (
@@ -332,18 +348,6 @@ class DynamicRendezvousHandler(RendezvousHandler):
         """For how much longer than its limit a call may go on, to see its end through."""
         timeout = self._settings.timeout
         return min(timeout.heartbeat, timeout.close).total_seconds()
-
-
-def _persist(publish: Callable[[], RendezvousStoreInfo], deadline: float) -> RendezvousStoreInfo:
-    pause = 0.01
-    while True:
-        try:
-            return shielded(publish, deadline)
-        except RendezvousConnectionError:
-            if time.monotonic() + pause > deadline:
-                raise
-        time.sleep(pause)
-        pause = min(2 * pause, 1.0)
 
 
 def create_handler(
