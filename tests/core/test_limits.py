@@ -261,6 +261,12 @@ def test_none_takes_the_default() -> None:
     assert handler.settings.keep_alive_max_attempt == 3
 
 
+@pytest.mark.parametrize("timeout", ["5", float("nan"), 1e10, True, []], ids=repr)
+def test_a_wait_for_the_others_has_a_limit(timeout: Any) -> None:
+    with pytest.raises((TypeError, ValueError), match="timeout"):
+        from_backend().wait_for_membership_change(timeout)
+
+
 def test_the_greatest_of_everything_can_be_read_again() -> None:
     """Control characters take six bytes each in JSON: the worst case of what is given must fit."""
     longest = timedelta(seconds=MAX_SECONDS)

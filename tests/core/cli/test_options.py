@@ -98,3 +98,23 @@ def test_the_options_of_nobody(rdzv: Rdzv) -> None:
     done = rdzv.call("backends", "--options", "nope")
     assert done.returncode == ExitCode.USAGE
     assert "'nope' is not registered" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("option", "message"),
+    [
+        ("--grace=nan", "nan is not a number of seconds"),
+        ("--grace=inf", "'--grace'"),
+        ("--grace=1e400", "'--grace'"),
+        ("--nodes=2000000", "must be an integer from 1 to 1000000"),
+        ("--local-addr=a b", "must be a host name or an IP address"),
+        (f"--run-id={'x' * 600}", "has 600 characters; it may have 512"),
+        ("--run-id=\udcff", "cannot be written as UTF-8"),
+        ("--endpoint=/tmp/\udcff", "cannot be written as UTF-8"),
+    ],
+)
+def test_what_a_node_is_told_has_a_range(rdzv: Rdzv, option: str, message: str) -> None:
+    done = rdzv.call("run", "--nodes=1", option, "--", "true")
+    assert done.returncode == ExitCode.USAGE
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr

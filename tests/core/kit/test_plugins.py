@@ -11,17 +11,22 @@ from tests.core.registry.conftest import Environment
 pytest_plugins = ["pytester"]
 
 SOUND = """
-from rendezvous_core import RendezvousConnectionError, hookimpl
+from rendezvous_core import Option, RendezvousConnectionError, hookimpl
 from rendezvous_core.sqlite import SqliteBackend, SqliteStore
+
+OPTIONS = [Option("patience", "seconds", ""), Option("password", "text", "", secret=True)]
 
 class Backend(SqliteBackend):
     name = "NAME"
 
 @hookimpl
+def rendezvous_options():
+    return OPTIONS
+
+@hookimpl
 def rendezvous_backend(params):
     if ":" in params.endpoint:
         raise ValueError(f"The endpoint {params.endpoint!r} is no path.")
-    params.get_as_float("patience", 1)
     try:
         return Backend(params.endpoint, params.run_id)
     except RendezvousConnectionError as error:
@@ -45,8 +50,14 @@ BROKEN = [
     ("misspelt", "def rendezvous_backend(", "def rendezvous_backends(", "test_end_to_end"),
     ("misnamed", '"NAME"', '"another-name"', "test_end_to_end"),
     ("lonely", "params.run_id)\n", "str(id(backend)))\n", "test_end_to_end"),
-    ("careless", 'params.get_as_float("patience", 1)', "pass", "test_bad_options"),
-    ("vague-option", "params.get", "float(params.get('patience', 1)) and params.get", "test_bad_options"),
+    ("careless", "return OPTIONS", "return None", "test_bad_options"),
+    ("undeclared", "return OPTIONS", "return None", "test_unknown_options"),
+    (
+        "vague-option",
+        "return OPTIONS\n\n@hookimpl\ndef rendezvous_backend(params):\n",
+        "return None\n\n@hookimpl\ndef rendezvous_backend(params):\n    float(params.get('patience', 1))\n",
+        "test_bad_options",
+    ),
     ("lenient", '":" in params.endpoint', "False", "test_bad_endpoints"),
     ("vague-endpoint", "{params.endpoint!r} ", "", "test_bad_endpoints"),
     ("raw", "raise RendezvousConnectionError(", "raise ConnectionError(", "test_unreachable"),

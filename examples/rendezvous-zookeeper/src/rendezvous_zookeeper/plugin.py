@@ -1,9 +1,31 @@
 """What the entry point ``zookeeper`` offers to rendezvous."""
 
-from rendezvous_core import RendezvousBackend, RendezvousParameters, hookimpl
+from collections.abc import Sequence
+
+from rendezvous_core import Option, RendezvousBackend, RendezvousParameters, hookimpl, read_options
 from rendezvous_zookeeper.backend import ROOT, ZookeeperBackend
 from rendezvous_zookeeper.session import Session
 from rendezvous_zookeeper.store import ZookeeperStore
+
+OPTIONS = (
+    Option("read_timeout", "seconds", "to wait for a connection, and then for an answer", 10, most=3600),
+    Option(
+        "session_timeout", "seconds", "without contact after which ZooKeeper forgets a node", 10, most=3600
+    ),
+    Option("root", "text", "the path below which everything is kept", ROOT),
+    Option(
+        "auth",
+        "text",
+        "`user:password` (scheme `digest`); what is created is then readable by that user alone",
+        secret=True,
+    ),
+)
+
+
+@hookimpl
+def rendezvous_options() -> Sequence[Option]:
+    """Declare the options of the backend."""
+    return OPTIONS
 
 
 @hookimpl
@@ -14,19 +36,15 @@ def rendezvous_backend(params: RendezvousParameters) -> ZookeeperBackend:
         ValueError: an option or the endpoint is wrong; names it.
         RendezvousConnectionError: no server answers.
     """
-    root, auth = str(params.get("root", ROOT)), params.get("auth")
+    given = read_options(params, OPTIONS)
+    root, auth = given.pop("root"), given["auth"]
     if not root.startswith("/") or root.endswith("/"):
         raise ValueError(f"The option 'root' ({root!r}) must be a path such as {ROOT}.")
-    if auth is not None and ":" not in str(auth):
+    if auth is not None and ":" not in auth:
         raise ValueError("The option 'auth' must look like user:password.")
     if not params.run_id:
         raise ValueError("The run id must be a non-empty string.")
-    session = Session(
-        params.endpoint,
-        read_timeout=_seconds(params, "read_timeout"),
-        session_timeout=_seconds(params, "session_timeout"),
-        auth=None if auth is None else str(auth),
-    )
+    session = Session(params.endpoint, **given)
     return ZookeeperBackend(session, params.run_id, root)
 
 
@@ -36,10 +54,3 @@ def rendezvous_store(params: RendezvousParameters, backend: RendezvousBackend) -
     if not isinstance(backend, ZookeeperBackend):
         return None
     return ZookeeperStore(backend.session, f"{backend.path}/store")
-
-
-def _seconds(params: RendezvousParameters, option: str) -> float:
-    seconds = params.get_as_float(option, 10.0)
-    if seconds is None or seconds <= 0:
-        raise ValueError(f"The option '{option}' ({seconds}) must be a positive number of seconds.")
-    return seconds

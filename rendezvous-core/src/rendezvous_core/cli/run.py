@@ -1,5 +1,6 @@
 """``rdzv run``."""
 
+import math
 import os
 import secrets
 import shlex
@@ -21,6 +22,12 @@ _LAST_CALL = "2"
 """Seconds, where the whole group is on this machine and nobody comes late."""
 
 
+def _no_nan(ctx: click.Context, param: click.Parameter, value: float) -> float:
+    if math.isnan(value):  # which no range of click's refuses
+        raise click.BadParameter("nan is not a number of seconds.")
+    return value
+
+
 @click.command(context_settings={"ignore_unknown_options": False, "allow_interspersed_args": False})
 @backend_options
 @run_id_option(required=False)
@@ -29,7 +36,8 @@ _LAST_CALL = "2"
 @click.option("--max-restarts", type=click.IntRange(0), default=0, show_default=True, help="For failures.")
 @click.option(
     "--grace",
-    type=click.FloatRange(0),
+    type=click.FloatRange(0, 86_400),
+    callback=_no_nan,
     default=15,
     show_default=True,
     help="Seconds from a signal to the command until it is killed.",

@@ -44,7 +44,7 @@ from rendezvous_core.ports.settings import (
     RendezvousSettings,
     RendezvousTimeout,
 )
-from rendezvous_core.ports.store import Store
+from rendezvous_core.ports.store import Store, seconds
 from rendezvous_core.protocol.node import Joined, Node
 from rendezvous_core.protocol.operations import Timing
 from rendezvous_core.protocol.ranks import rank
@@ -296,7 +296,7 @@ class DynamicRendezvousHandler(RendezvousHandler):
         driver = self._driver
         driver.check_process()
         joined = driver.view.joined
-        deadline = float("inf") if timeout is None else time.monotonic() + timeout
+        deadline = float("inf") if timeout is None else time.monotonic() + seconds(timeout)
         driver.wait(lambda: driver.view.is_over(joined) or driver.view.nodes_waiting > 0, deadline)
         now = driver.view
         if now.joined is joined and isinstance(now.outcome, RendezvousError):

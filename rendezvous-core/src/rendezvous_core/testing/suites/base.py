@@ -33,6 +33,7 @@ CAPABILITIES: Mapping[str, str] = {
     "unreachable_endpoint": "has endpoints at which nobody answers",
     "secret_parameters": "is given passwords",
     "process_factory": "has clients in processes of their own",
+    "declared_options": "declares its options",
 }
 """What a tested thing may lack, by the name to declare it with in `Suite.lacks`."""
 

@@ -32,7 +32,7 @@ class PluginSuite(Suite):
     """An installed distribution whose backend is found by name, costs nothing to others, and fails well.
 
     Set `backend` and `distribution`; supply `endpoint`; supply `secret_parameters`, or declare that they
-    are lacking. May also lack ``unreachable_endpoint``.
+    are lacking. May also lack ``unreachable_endpoint`` and ``declared_options``.
     """
 
     backend: ClassVar[str] = ""
@@ -136,6 +136,12 @@ class PluginSuite(Suite):
         for name, value in self.bad_options.items():
             with pytest.raises(ValueError, match=name):
                 create(endpoint, **{name: value})
+
+    @needs("declared_options")
+    def test_unknown_options(self, create: Callable[..., RendezvousHandler], endpoint: str) -> None:
+        """An option that nobody reads, as a misspelt one, is a ``ValueError`` that names it."""
+        with pytest.raises(ValueError, match="no_such_option"):
+            create(endpoint, no_such_option="1")
 
     def test_bad_endpoints(self, create: Callable[..., RendezvousHandler]) -> None:
         """An endpoint that makes no sense is a ``ValueError`` that shows the endpoint."""
