@@ -25,16 +25,25 @@ from tests.support.tls import Certificates
 PASSWORD = "open sesame"
 
 
+@contextmanager
+def served(*arguments: str, data_dir: Path | None = None) -> Iterator[EtcdServer]:
+    """A server."""
+    server = EtcdServer(data_dir, arguments)
+    server.start(stderr=subprocess.DEVNULL)
+    try:
+        yield server
+    finally:
+        server.stop()
+
+
 class OnServer:
     """For suites: clients reach one server, which the tests of a class share, through a proxy."""
 
     @pytest.fixture(scope="class")
     @classmethod
     def server(cls, tmp_path_factory: pytest.TempPathFactory) -> Iterator[EtcdServer]:
-        server = EtcdServer(tmp_path_factory.mktemp("etcd"))
-        server.start(stderr=subprocess.DEVNULL)
-        yield server
-        server.stop()
+        with served(data_dir=tmp_path_factory.mktemp("etcd")) as server:
+            yield server
 
     @pytest.fixture
     def link(self, server: EtcdServer) -> Iterator[Proxy]:

@@ -3,7 +3,7 @@
 import logging
 import subprocess
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -28,14 +28,6 @@ from rendezvous_etcd.v2.client import EtcdCalls
 from tests.etcd.waiting import PATIENCE, until
 
 ALL = pytest.mark.parametrize("backend", ["etcd-v3", "etcd-v2", "etcd"])
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[EtcdServer]:
-    server = EtcdServer()
-    server.start(stderr=subprocess.DEVNULL)
-    yield server
-    server.stop()
 
 
 def create(backend: str, endpoint: str, **options: Any) -> RendezvousHandler:

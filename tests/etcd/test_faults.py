@@ -26,7 +26,7 @@ from rendezvous_core.testing.suites.handler import assert_round
 from rendezvous_core.testing.suites.threads import is_blocked, start, together
 from rendezvous_etcd import Etcd3RendezvousBackend, EtcdServer, create_backend
 from tests.etcd.process import NodeProcess
-from tests.etcd.servers import SecureServer, etcdctl, pause, resume
+from tests.etcd.servers import SecureServer, etcdctl, pause, resume, served
 from tests.etcd.waiting import PATIENCE, until
 from tests.support.slow import SlowProxy
 
@@ -37,16 +37,6 @@ Create = Callable[..., RendezvousHandler]
 @pytest.fixture
 def run_id() -> str:
     return uuid.uuid4().hex
-
-
-@contextmanager
-def served(*arguments: str, data_dir: Path | None = None) -> Iterator[EtcdServer]:
-    server = EtcdServer(data_dir, arguments)
-    server.start(stderr=subprocess.DEVNULL)
-    try:
-        yield server
-    finally:
-        server.stop()
 
 
 @pytest.fixture

@@ -1,8 +1,6 @@
 """What past rounds have stored goes while the run lives on."""
 
-import subprocess
 import uuid
-from collections.abc import Iterator
 
 import pytest
 
@@ -11,14 +9,6 @@ from rendezvous_etcd import EtcdServer, create_backend
 from tests.etcd.waiting import until
 
 APIS = pytest.mark.parametrize("backend", ["etcd-v3", "etcd-v2"])
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[EtcdServer]:
-    server = EtcdServer()
-    server.start(stderr=subprocess.DEVNULL)
-    yield server
-    server.stop()
 
 
 @APIS

@@ -19,14 +19,6 @@ from tests.etcd.waiting import PATIENCE, until
 NAMES = pytest.mark.parametrize("name", ["etcd-v3", "etcd-v2", "etcd"])
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[EtcdServer]:
-    server = EtcdServer()
-    server.start(stderr=subprocess.DEVNULL)
-    yield server
-    server.stop()
-
-
 @pytest.fixture
 def create(server: EtcdServer) -> Iterator[Callable[[str], RendezvousHandler]]:
     handlers: list[RendezvousHandler] = []

@@ -17,7 +17,7 @@ from rendezvous_core.testing import HandlerSuite, MembershipSuite, Proxy, StoreS
 from rendezvous_core.testing.suites.threads import is_blocked, start
 from rendezvous_etcd import EtcdServer, create_backend
 from tests.etcd.grpc_proxy import GrpcProxy
-from tests.etcd.servers import SecureServer
+from tests.etcd.servers import SecureServer, served
 from tests.etcd.waiting import PATIENCE
 
 OpenRun = Callable[[str], tuple[MembershipBackend, Store]]
@@ -31,10 +31,8 @@ class ThroughProxy:
     @pytest.fixture(scope="class")
     @classmethod
     def upstream(cls, tmp_path_factory: pytest.TempPathFactory) -> Iterator[EtcdServer]:
-        upstream = EtcdServer(tmp_path_factory.mktemp("etcd"))
-        upstream.start(stderr=subprocess.DEVNULL)
-        yield upstream
-        upstream.stop()
+        with served(data_dir=tmp_path_factory.mktemp("etcd")) as upstream:
+            yield upstream
 
     @pytest.fixture(scope="class")
     @classmethod

@@ -34,14 +34,6 @@ class LossyClient(Etcd3Client):
         return super().transact(request)[0], bool(losing or holding)
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[EtcdServer]:
-    server = EtcdServer()
-    server.start(stderr=subprocess.DEVNULL)
-    yield server
-    server.stop()
-
-
 @pytest.fixture
 def client(server: EtcdServer) -> Iterator[LossyClient]:
     client = LossyClient(server.get_endpoint(), read_timeout=2)

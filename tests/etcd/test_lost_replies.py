@@ -1,8 +1,7 @@
 """What becomes of writes over the v2 API whose reply is lost, while others write: never a guess."""
 
-import subprocess
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from typing import Any
@@ -53,14 +52,6 @@ class LossyCalls(EtcdCalls):
 
 def nothing() -> None:
     """Nobody else does anything."""
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[EtcdServer]:
-    server = EtcdServer()
-    server.start(stderr=subprocess.DEVNULL)
-    yield server
-    server.stop()
 
 
 @pytest.fixture

@@ -1,26 +1,11 @@
 """Nodes of torch, and where they meet ours."""
 
-import subprocess
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
 
-from rendezvous_etcd import EtcdServer
 from tests.support.missing import need
 
 need("torch")
-
-
-@contextmanager
-def serve() -> Iterator[EtcdServer]:
-    """A server."""
-    server = EtcdServer()
-    server.start(stderr=subprocess.DEVNULL)
-    try:
-        yield server
-    finally:
-        server.stop()
 
 
 def torch_store(client: Any, prefix: str, timeout: timedelta) -> Any:

@@ -16,7 +16,7 @@ import pytest
 from rendezvous_core import RendezvousClosedError, RendezvousParameters
 from rendezvous_core.testing.suites.threads import is_blocked, start
 from rendezvous_etcd import EtcdServer, create_rdzv_handler
-from tests.etcd.torch.nodes import serve, torch_handler
+from tests.etcd.torch.nodes import torch_handler
 from tests.etcd.waiting import until
 
 # torch's threads that should renew its directories die at once.
@@ -25,12 +25,6 @@ pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExc
 PATIENCE = 60.0
 PAIRS = pytest.mark.parametrize("kinds", [("torch", "ours"), ("ours", "torch")], ids="-first".join)
 Create = Callable[..., Any]
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[EtcdServer]:
-    with serve() as server:
-        yield server
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 """torch's EtcdStore and ours, on the same keys."""
 
-from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -8,15 +7,9 @@ import pytest
 
 from rendezvous_core.testing.suites.threads import is_blocked, start
 from rendezvous_etcd import EtcdServer, EtcdStore
-from tests.etcd.torch.nodes import serve, torch_store
+from tests.etcd.torch.nodes import torch_store
 
 PATIENCE = 30.0
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[EtcdServer]:
-    with serve() as server:
-        yield server
 
 
 @pytest.fixture
