@@ -15,7 +15,7 @@ from tests.etcd.servers import OnServer
 
 
 def calls(endpoint: str) -> EtcdCalls:
-    return EtcdCalls.from_connection(Connection((parse_endpoint(endpoint, 0),), read_timeout=1))
+    return EtcdCalls.from_connection(Connection((parse_endpoint(endpoint, 0),), read_timeout=3))
 
 
 def open_backend(endpoint: str, run_id: str) -> EtcdRendezvousBackend:
@@ -23,7 +23,7 @@ def open_backend(endpoint: str, run_id: str) -> EtcdRendezvousBackend:
 
 
 def open_backend_of_client(host: str, port: int, run_id: str) -> EtcdRendezvousBackend:
-    client = etcd.Client(host, port, read_timeout=1, allow_reconnect=True)
+    client = etcd.Client(host, port, read_timeout=3, allow_reconnect=True)
     return EtcdRendezvousBackend(client, run_id, "/torch/elastic/rendezvous", 60)
 
 

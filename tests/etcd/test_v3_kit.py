@@ -12,7 +12,7 @@ from tests.etcd.servers import OnServer
 
 
 def connect(endpoint: str, run_id: str) -> Etcd3RendezvousBackend:
-    return Etcd3RendezvousBackend(Etcd3Client(endpoint, read_timeout=1), run_id)
+    return Etcd3RendezvousBackend(Etcd3Client(endpoint, read_timeout=3), run_id)
 
 
 _opened: list[Etcd3RendezvousBackend] = []
@@ -25,7 +25,7 @@ def open_store(endpoint: str, run_id: str) -> Etcd3Store:
 
 
 def open_store_alone(endpoint: str, run_id: str) -> Etcd3Store:
-    return Etcd3Store(Etcd3Client(endpoint, read_timeout=1), f"/stores/{run_id}:")
+    return Etcd3Store(Etcd3Client(endpoint, read_timeout=3), f"/stores/{run_id}:")
 
 
 class TestBackend(OnServer, MembershipSuite):
@@ -68,7 +68,7 @@ class TestStoreAlone(OnServer, StoreSuite):
         clients = []
 
         def open_store(run_id: str) -> Etcd3Store:
-            clients.append(Etcd3Client(link.endpoint, read_timeout=1))
+            clients.append(Etcd3Client(link.endpoint, read_timeout=3))
             return Etcd3Store(clients[-1], f"/stores/{run_id}:")
 
         yield open_store

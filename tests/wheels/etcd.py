@@ -16,7 +16,7 @@ names = ["etcd", "etcd-v2", "etcd-v3"]
 assert [backend.name for backend in installed_backends()] == [*names, "sqlite", "static"]
 for name in ("etcd-v3", "etcd-v2", "etcd"):
     try:
-        get_rendezvous_handler(RendezvousParameters(name, "127.0.0.1:1", "run", 1, 1, read_timeout=0.5))
+        get_rendezvous_handler(RendezvousParameters(name, "127.0.0.1:1", "run", 1, 1, connect_timeout=0.5))
         message = "connected to nothing"
     except RendezvousConnectionError as error:
         message = str(error)

@@ -125,6 +125,7 @@ def test_the_changelog_knows_the_version(built: Built) -> None:
     assert f"\n## {built.project['version']}" in changelog
 
 
+@pytest.mark.timeout(1200)
 def test_it_installs_alone_and_works(built: Built, build: Build, tmp_path: Path) -> None:
     """Runs the script of this folder that is named as the distribution; each needs one."""
     script = HERE / f"{built.folder.name.removeprefix('rendezvous-')}.py"

@@ -16,6 +16,8 @@ Value = str | bytes
 Timeout = timedelta | float
 
 _PRESENT, _ABSENT = b"+", b"-"
+_LONGEST = 1e9
+"""Seconds; longer ones overflow somewhere."""
 
 
 class ZookeeperStore(Store):
@@ -124,7 +126,7 @@ class ZookeeperStore(Store):
             return otherwise if value is None else value
 
     def _await(self, keys: Sequence[str], timeout: Timeout) -> dict[str, bytes]:
-        limit = timeout.total_seconds() if isinstance(timeout, timedelta) else timeout
+        limit = _seconds(timeout)
         deadline = time.monotonic() + limit
         found: dict[str, bytes] = {}
         while True:
@@ -143,4 +145,18 @@ class ZookeeperStore(Store):
 
 
 def _bytes(value: Value) -> bytes:
-    return value.encode() if isinstance(value, str) else bytes(value)
+    if not isinstance(value, str):
+        return bytes(memoryview(value))  # a number has none, and would be that many zeros
+    try:
+        return value.encode()
+    except UnicodeEncodeError as error:
+        raise ValueError(f"The value {value!r:.80} cannot be written as UTF-8: give bytes.") from error
+
+
+def _seconds(timeout: Timeout) -> float:
+    seconds = timeout.total_seconds() if isinstance(timeout, timedelta) else timeout
+    if not isinstance(seconds, float | int):
+        raise TypeError(f"A timeout must be a timedelta or a number of seconds, not {timeout!r:.80}.")
+    if not seconds <= _LONGEST:
+        raise ValueError(f"The timeout ({timeout}) must be a number of seconds up to {_LONGEST:.0f}.")
+    return seconds
