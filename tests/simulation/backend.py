@@ -58,7 +58,7 @@ class Backend:
                 self.touches += 1
                 self.members.pop(node, None)
             case List():
-                machine.listed_at = self.world.now
+                self.world.invariants.on_list(machine)
                 members = self.members if self.stale_members is None else self.stale_members
                 return dict(members), self.bell
         return None

@@ -4,7 +4,7 @@ What can be told from states alone is in the protocol's own invariants. The chec
 of the simulated world (what was applied when, who asked for what) and nothing of how the protocol works.
 """
 
-from bisect import bisect_right
+from bisect import bisect_left
 from collections import Counter
 from typing import TYPE_CHECKING, NoReturn
 
@@ -38,6 +38,8 @@ class Invariants:
         self._gone: dict[str, dict[str, Departure]] = {}
         self._seats: dict[tuple[str, int], str] = {}
         self._puts: dict[str, list[float]] = {}
+        self._looks: dict[str, list[float]] = {}
+        self._losses: list[float] = []
         self._windows: dict[str, tuple[float, int]] = {}
         self.tally: Counter[tuple[str, type]] | None = None
         """Counts operations while it is set."""
@@ -45,10 +47,27 @@ class Invariants:
     def on_put(self, member: Member) -> None:
         self._puts.setdefault(member.node, []).append(self._world.now)
 
+    def on_list(self, reader: "Machine") -> None:
+        self._looks.setdefault(reader.name, []).append(self._world.now)
+
     def on_members_lost(self) -> None:
-        """What was put just before, perhaps nobody has seen."""
-        for node, puts in self._puts.items():
-            del puts[bisect_right(puts, self._world.now - self._world.machines[node].timing.period) :]
+        self._losses.append(self._world.now)
+
+    def _silence(self, writer: "Machine", node: str) -> float:
+        """For how long ``node`` had been silent when ``writer`` last listed the members.
+
+        One loss of the records is told by those that are missing, and evicts nobody (Rule 4). What was put
+        after it and is lost as well, before a listing shows it, is no sign of life to anybody: then the
+        backend did not keep what it acknowledged, on which the promises rest.
+        """
+        looks = self._looks.get(writer.name, [])
+        at = looks[-1] if looks else 0.0
+        for put in reversed(self._puts.get(node, [])):
+            if put <= at:
+                shown = looks[bisect_left(looks, put)]
+                if not any(put <= loss <= shown for loss in self._losses[1:]):
+                    return at - put
+        return at
 
     def on_operation(self, machine: "Machine", operation: Operation) -> None:
         """Bounded cost: no busy loops."""
@@ -100,10 +119,7 @@ class Invariants:
         machine = self._world.machines[seat.node]
         quits = machine.quits.get(seat.ticket, set())
         left, done = machine.node.member.ticket > seat.ticket or "leave" in quits, "done" in quits
-        at = writer.listed_at
-        puts = self._puts.get(seat.node, [])
-        put = bisect_right(puts, at)
-        silence = at - puts[put - 1] if put else at
+        silence = self._silence(writer, seat.node)
         dead = silence >= machine.timing.dead_after * (1 - CLOCK_TOLERANCE)
         truth = {"lost": dead, "left": left, "done": done, None: left or dead or done}
         if not truth[reason]:
@@ -122,8 +138,7 @@ class Invariants:
                 _fail(f"{seat.node} is in a round of other settings")
             if not world.backend.lossless:
                 continue
-            puts = self._puts.get(seat.node, [])
-            silence = writer.listed_at - puts[-1] if puts and machine is not writer else 0.0
+            silence = 0.0 if machine is writer else self._silence(writer, seat.node)
             slack = 3 * writer.timing.look + 20 * world.faults.latency + 2 * writer.slow_listing
             if silence > 1.01 * seat.dead_after + slack:
                 _fail(

@@ -62,7 +62,6 @@ class Machine:
         """Added to the time that a listing takes."""
         self.lists = False
         """Whether it waits for a listing."""
-        self.listed_at = 0.0
         self._slept_at = 0.0
         self._life: Steps | None = None
         self._inbox: list[tuple[Steps, Any, Exception | None]] = []

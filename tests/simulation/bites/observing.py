@@ -41,6 +41,20 @@ BITES = [
         messages.record_of_a_slow_participant_is_lost_at_a_takeover,
     ),
     Bite(
+        "Rule 4: a record that is lost may have changed until then",
+        Observer._miss,
+        "track.silence = track.beat, -self._listing",
+        "track.silence = track.beat, track.silence + lapse",
+        messages.records_are_lost_between_looks_that_are_far_apart,
+    ),
+    Bite(
+        "Rule 4: a record is lost once",
+        Observer._miss,
+        "if track.lost == track.beat:",
+        "if track.beat < 0:",
+        messages.participant_dies_with_its_record,
+    ),
+    Bite(
         "Rule 5: only who proved itself alive in this term is admitted",
         Observer.look,
         "track.member.term == term",

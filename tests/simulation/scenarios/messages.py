@@ -251,6 +251,42 @@ def records_of_living_members_are_lost(world: World) -> None:
 
 
 @scenario
+def records_are_lost_between_looks_that_are_far_apart(world: World) -> None:
+    """What is missing may have been put since the look before, though that was longer ago than patience."""
+    options: dict[str, Any] = {"min_nodes": 2, "max_nodes": 2}
+    (slow,) = world.start(1, interval=8.0, **options)
+    wait_until(world, lambda: world.backend.state is not None, 5.0, "a coordinator")
+    (fast,) = world.start(1, interval=0.4, **options)
+    wait_until(world, lambda: bool(slow.inside and fast.inside), 10.0, "the round")
+    for _ in range(5):
+        lag(world, 4.0)
+        wait_until(world, lambda: slow.lists, 4.0, "a look")
+        world.run(slow.timing.look * world.random.uniform(0.8, 1.0))
+        world.backend.lose_members()
+        world.run(3.0)
+    expect_undisturbed([slow, fast])
+
+
+@scenario
+def participant_dies_with_its_record(world: World) -> None:
+    """Its record is missed once; a backend that shows it again and again gives it no more time for that."""
+    machines = gather(world, 3)
+    for machine in machines:
+        machine.diligent = False
+    victim = pick(world, others(machines, coordinator(world)))
+    victim.crash()
+    record = world.backend.members[victim.name]
+    for _ in range(30):
+        world.backend.members.pop(victim.name, None)
+        world.run(0.25)
+        world.backend.members[victim.name] = record
+        world.run(0.25)
+        if victim.name in state_of(world).gone:
+            break
+    expect(victim.name in state_of(world).gone, "it is found dead")
+
+
+@scenario
 def record_of_a_slow_participant_is_lost_at_a_takeover(world: World) -> None:
     """The new coordinator never saw its record: it is judged by its own patience nevertheless."""
     options: dict[str, Any] = {"min_nodes": 5, "max_nodes": 5}

@@ -28,6 +28,8 @@ class _Track:
     """For how long, in observed time, the record has not changed."""
     beat: int = -1
     """As last listed: lower than the newest where a put arrived late, and hid what came after it."""
+    lost: int = -1
+    """The beat of the record that was missed last."""
 
 
 class Observer:
@@ -110,5 +112,9 @@ class Observer:
         track = self._tracks.get(seat.node)
         if track is None:
             return _Track(None, seat.dead_after, rose)
-        track.silence += lapse
+        if track.lost == track.beat:
+            track.silence += lapse
+        else:
+            # Until it was lost it may have changed, however long ago it was listed.
+            track.lost, track.silence = track.beat, -self._listing
         return track
