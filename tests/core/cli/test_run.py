@@ -176,7 +176,7 @@ def test_the_output_of_a_single_command_is_its_own(rdzv: Rdzv) -> None:
 
 
 def test_no_password_is_on_a_command_line(rdzv: Rdzv) -> None:
-    group = rdzv.run("--spawn=2", "--nodes=2", RDZV_CONF="password=hunter2")
+    group = rdzv.run("--spawn=2", "--nodes=2", RDZV_CONF="metadata=password=hunter2")
     for _ in range(2):
         group.wait_for("output")
     pids = [node["pid"] for node in rdzv.status()["nodes"]]

@@ -132,7 +132,7 @@ def test_a_run_may_be_closed_before_it_begins(nodes: Group) -> None:
 
 
 def test_a_timeout_says_who_is_there_and_how_many_are_missing(nodes: Group) -> None:
-    alone = nodes.node(3, 3, join=0.5, address="node7.example")
+    alone = nodes.node(3, 3, join=0.5, interval=5, address="node7.example")
     with pytest.raises(
         RendezvousTimeoutError,
         match=r"1 of at least 3 nodes are there \(.* \(node7.example\) pid .*\); 2 more",

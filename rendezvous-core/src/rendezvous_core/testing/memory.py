@@ -23,6 +23,7 @@ from rendezvous_core.ports.store import (
     encode,
     integer,
     keys_timeout,
+    peek,
 )
 
 Topic = tuple[str, ...]
@@ -268,6 +269,13 @@ class MemoryStore(Store):
     def multi_get(self, keys: Sequence[str]) -> list[bytes]:
         """See base class."""
         return self._read("multi_get", keys)
+
+    def peek_all(self, keys: Sequence[str]) -> list[bytes | None]:
+        """See base class; waits for nothing, also where a key is deleted meanwhile."""
+        if not (keys and self.check(keys)):
+            return [peek(self, key) for key in keys]
+        with self._server._call(self._run_id, "multi_get") as run:
+            return [run.values.get(key) for key in keys]
 
     def multi_set(self, keys: Sequence[str], values: Sequence[Value]) -> None:
         """See base class; atomic here."""
