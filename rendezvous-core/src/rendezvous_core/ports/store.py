@@ -4,7 +4,6 @@ import re
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Sequence
-from contextlib import suppress
 from datetime import timedelta
 from secrets import token_hex
 from typing import Any, Literal, NoReturn
@@ -162,11 +161,6 @@ class Store(ABC):
 
         Not in torch's stores. Override it where several keys can be looked at in one round trip.
         """
-        if not keys:
-            return []
-        with suppress(RendezvousTimeoutError):  # one was deleted meanwhile
-            if self.check(keys):
-                return list(self.multi_get(keys))
         return [peek(self, key) for key in keys]
 
     def write_all(self, writes: Sequence[Write]) -> None:
