@@ -157,6 +157,42 @@ def test_a_server_that_does_not_answer(server: EtcdServer, client: LossyClient) 
         server.start(stderr=subprocess.DEVNULL)
 
 
+class Observer(Etcd3Client):
+    """Keeps the transactions that it makes."""
+
+    def _repeat(self, name: str, request: Any, writes: bool) -> tuple[Any, bool]:
+        if name == "Txn":
+            self.__dict__.setdefault("transactions", []).append(request)
+        return super()._repeat(name, request, writes)
+
+
+def test_no_transaction_only_reads(server: EtcdServer) -> None:
+    """Up to etcd 3.5.6 one that does ends the server, if its client goes away meanwhile."""
+    client = Observer(server.get_endpoint())
+    backend = Etcd3RendezvousBackend(client, uuid.uuid4().hex)
+    store = Etcd3Store.of_run(backend)
+    backend.connect()
+    _, token = written(backend.set_state(b"first"))
+    backend.put_member("node", b"record", announce=True)
+    assert dict(backend.members().records) == {"node": b"record"}
+    assert not backend.wait_for_change(token, 0, backend.members().token)
+    names = [f"key{number}" for number in range(250)]
+    store.multi_set(names, names)
+    assert store.multi_get([*names, "key0"]) == [*map(str.encode, names), b"key0"]
+    assert store.check(names)
+    assert not store.check([*names, "other"])
+    store.wait(names)
+    assert store.peek_all(["key1", "other"]) == [b"key1", None]
+    store.add("number", 1)
+    store.compare_set("other", "", "value")
+    store.delete_key("other")
+    store.forget("key")
+    backend.remove_member("node")
+    for each in client.__dict__["transactions"]:
+        assert any(not op.HasField("request_range") for op in (*each.success, *each.failure))
+    backend.close()
+
+
 def test_a_store_keeps_its_connection_without_the_backend(client: LossyClient) -> None:
     store = Etcd3Store.of_run(Etcd3RendezvousBackend(client, uuid.uuid4().hex))
     store.set("key", b"value")

@@ -15,10 +15,12 @@ from rendezvous_etcd.v3.client import Etcd3Client
 from rendezvous_etcd.v3.errors import LeaseNotFoundError
 from rendezvous_etcd.v3.lease import Lease
 from rendezvous_etcd.v3.operations import delete, get, prefix_end, put, unchanged
+from rendezvous_etcd.v3.permissions import check_permissions
 from rendezvous_etcd.v3.register import NONCE, Register, Sight, StateToken
 from rendezvous_etcd.v3.watch import KeyRange, Watch, WatchEndedError, Watcher
 
 _PAUSE = 0.01
+_KEPT = (b"state", b"token", b"wake", b"who/any", b"kv/any", b"receipts/any")
 
 
 class MembersToken(NamedTuple):
@@ -35,8 +37,8 @@ class Etcd3RendezvousBackend(MembershipBackend):
     The keys of a run:
 
     - ``state``, and ``token``, the nonce of its latest write; both are written in one transaction.
-    - ``members/<node>``: the record of a node, on a lease that only the node keeps alive.
     - ``wake``: written along with each record that is announced.
+    - ``who/<node>``: the record of a node, on a lease that only the node keeps alive.
     - ``kv/`` and ``receipts/``: the run's store, see `Etcd3Store`.
 
     All but the records hang on one lease, which every heartbeat of every node keeps alive.
@@ -65,7 +67,7 @@ class Etcd3RendezvousBackend(MembershipBackend):
         check_lifetime("member_ttl", member_ttl)
         self._client = client
         self._path = f"{run_path(key_prefix, run_id)}/".encode()
-        # Named so that one range holds state and token, another one token and wake.
+        # Named so that one range holds state and token, another one token and wake, and one wake and records.
         self._wake = self._path + b"wake"
         self._run_lease = Lease(client, _lease_id(self._path), ttl or DEFAULT_TTL)
         self._member_lease = Lease(client, secrets.randbits(62) + 1, member_ttl or DEFAULT_MEMBER_TTL)
@@ -116,7 +118,7 @@ class Etcd3RendezvousBackend(MembershipBackend):
             RendezvousConnectionError: the cluster cannot be reached.
             RendezvousStateError: it does not let this user read and write.
         """
-        self._check_permissions()
+        check_permissions(self._client, self._path, _KEPT)
         self._keep()
         deadline = time.monotonic() + self._client.connection.read_timeout
         while True:
@@ -176,11 +178,13 @@ class Etcd3RendezvousBackend(MembershipBackend):
     def members(self) -> Members:
         """See base class."""
         start, watch = self._member(""), self._live_watch
-        answer = self._client.call(
-            "Txn", rpc.TxnRequest(success=[get(start, prefix_end(start)), get(self._wake)])
-        )
-        listed, bell = (each.response_range.kvs for each in answer.responses)
-        records = {each.key[len(start) :].decode(): each.value[NONCE:] for each in listed}
+        answer = self._client.call("Range", rpc.RangeRequest(key=self._wake, range_end=prefix_end(start)))
+        bell = [each for each in answer.kvs if each.key == self._wake]
+        records = {
+            each.key[len(start) :].decode(): each.value[NONCE:]
+            for each in answer.kvs
+            if each.key.startswith(start)
+        }
         nonce = bell[0].value if bell else None
         return Members(records, MembersToken(nonce, Sight(answer.header.revision, watch)))
 
@@ -260,28 +264,13 @@ class Etcd3RendezvousBackend(MembershipBackend):
             f"The leases of this node end as soon as they are granted by etcd at {self._client.connection}."
         )
 
-    def _check_permissions(self) -> None:
-        """Ask for writes that cannot happen: servers check beforehand whether they would allow them."""
-        everything = rpc.RangeRequest(
-            key=self._path, range_end=prefix_end(self._path), count_only=True, limit=1
-        )
-        kept = (b"state", b"token", b"wake", b"members/any", b"kv/any", b"receipts/any")
-        self._client.call(
-            "Txn",
-            rpc.TxnRequest(
-                compare=[unchanged(self._wake, 0), unchanged(self._wake, 1)],
-                success=[put(self._path + name, b"") for name in kept],
-                failure=[rpc.RequestOp(request_range=everything)],
-            ),
-        )
-
     def _keep(self) -> None:
         """Keep the run's data, and this node's record, from expiring."""
         self._member_lease.keep()
         self._run_lease.keep()
 
     def _member(self, node: str) -> bytes:
-        return self._path + b"members/" + node.encode()
+        return self._path + b"who/" + node.encode()
 
 
 def _lease_id(path: bytes) -> int:

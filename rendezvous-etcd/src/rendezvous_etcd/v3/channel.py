@@ -45,9 +45,10 @@ class Channel:
             else grpc.insecure_channel(target, _OPTIONS)
         )
         kv, lease, auth = (stub(self._channel) for stub in (rpc.KVStub, rpc.LeaseStub, rpc.AuthStub))
-        self._keep_alive = lease.LeaseKeepAlive
+        self._range, self._keep_alive = kv.Range, lease.LeaseKeepAlive
         self.calls = {
             "Range": kv.Range,
+            "Ranges": self._range_all,
             "Txn": kv.Txn,
             "DeleteRange": kv.DeleteRange,
             "Authenticate": auth.Authenticate,
@@ -60,6 +61,15 @@ class Channel:
     def close(self) -> None:
         """Cancel all calls."""
         self._channel.close()
+
+    def _range_all(self, requests: Sequence[Any], **options: Any) -> list[Any]:
+        """Read several things at the same time."""
+        futures = [self._range.future(each, **options) for each in requests]
+        try:
+            return [each.result() for each in futures]
+        finally:
+            for each in futures:
+                each.cancel()
 
     def _keep_alive_once(self, request: Any, **options: Any) -> Any:
         answered = threading.Event()

@@ -15,7 +15,17 @@ class LeaseExistsError(RendezvousConnectionError):
     """A lease of this id has been granted already."""
 
 
+class RevisionGoneError(RendezvousConnectionError):
+    """The revision of a read is not kept any more, or was of data that the cluster has lost."""
+
+
 _TABLE = (
+    Advice(
+        r"revision has been compacted|future revision",
+        "does not keep that revision",
+        "call",
+        RevisionGoneError,
+    ),
     Advice(r"requested lease not found", "has no such lease", "call", LeaseNotFoundError),
     Advice(r"lease already exists", "has such a lease already", "call", LeaseExistsError),
     Advice(

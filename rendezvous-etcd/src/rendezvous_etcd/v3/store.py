@@ -24,6 +24,7 @@ from rendezvous_etcd.v3.client import Etcd3Client
 from rendezvous_etcd.v3.lease import Lease
 from rendezvous_etcd.v3.operations import delete, get, prefix_end, put, unchanged
 from rendezvous_etcd.v3.receipts import Receipts
+from rendezvous_etcd.v3.snapshot import read_all
 from rendezvous_etcd.v3.watch import KeyRange, WatchEndedError, Watcher
 
 T = TypeVar("T")
@@ -178,17 +179,9 @@ class Etcd3Store(Store):
     # Reading
 
     def _look(self, keys: Iterable[str], keys_only: bool = False) -> dict[str, bytes]:
-        found: dict[str, bytes] = {}
-        for batch in _batches(list(dict.fromkeys(keys))):
-            reads = [rpc.RangeRequest(key=self._key(key), keys_only=keys_only) for key in batch]
-            request = rpc.TxnRequest(success=[rpc.RequestOp(request_range=read) for read in reads])
-            answers = self._client.call("Txn", request).responses
-            found |= {
-                key: answer.response_range.kvs[0].value
-                for key, answer in zip(batch, answers, strict=True)
-                if answer.response_range.kvs
-            }
-        return found
+        names = {self._key(key): key for key in keys}
+        found = read_all(self._client, list(names), keys_only)
+        return {names[name]: value for name, value in found.items()}
 
     def _missing(self, keys: Iterable[str]) -> Set[str]:
         return set(keys) - self._look(keys, keys_only=True).keys()
