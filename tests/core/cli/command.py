@@ -16,8 +16,10 @@ if "--stubborn" in sys.argv:
 if "--with-helper" in sys.argv:
     helper = os.fork()
     if helper == 0:
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1):
+            signal.signal(number, signal.SIG_DFL)
+        tell("helper", os.getpid())
         signal.pause()
-    tell("helper", helper)
 tell("up", os.environ["RANK"], "of", os.environ["WORLD_SIZE"], "in", os.environ["RDZV_ROUND"])
 # Ends when the gate has no writer any more, which is when the test has let go of it.
 gate = os.open(os.environ["GATE"], os.O_RDONLY | os.O_NONBLOCK)

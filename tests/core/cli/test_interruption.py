@@ -2,6 +2,7 @@
 
 import os
 import signal
+from pathlib import Path
 
 import pytest
 
@@ -16,6 +17,19 @@ def command_pid(node: EventProcess) -> int:
     """The process id of the command that a node started last."""
     started = [event["pid"] for event in node.events if event["event"] == "started"]
     return int(started[-1])
+
+
+def wait_for_helper(node: EventProcess) -> int:
+    """Wait until a command and its helper are up; return the process id of the helper."""
+    told: dict[str, str] = {}
+    while not told.keys() >= {"up", "helper"}:
+        word, second, *_ = node.wait_for("output")["text"].split()
+        told[word] = second
+    return int(told["helper"])
+
+
+def is_alive(pid: int) -> bool:
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
 
 
 def test_one_of_four_is_interrupted_and_three_go_on(rdzv: Rdzv) -> None:
@@ -96,6 +110,28 @@ def test_other_signals_reach_the_command_which_goes_on(rdzv: Rdzv) -> None:
     assert node.wait() == ExitCode.OK
 
 
+@pytest.mark.parametrize("number", [signal.SIGUSR1, signal.SIGTERM])
+def test_signals_are_for_the_command_and_not_for_its_helpers(rdzv: Rdzv, number: signal.Signals) -> None:
+    node = rdzv.run("--nodes=1", "--grace=1000", command=[*STUBBORN, "--with-helper"])
+    helper = wait_for_helper(node)
+    node.send(number)
+    node.wait_for("output", text=f"{'got' if number is signal.SIGUSR1 else 'ignores'} {number.name}")
+    assert is_alive(helper)
+    rdzv.open_gate()
+    assert node.wait() == (ExitCode.OK if number is signal.SIGUSR1 else ExitCode.TERMINATED)
+    wait_for_end(helper)
+
+
+def test_a_wrapper_may_have_signals_for_all_that_it_starts(rdzv: Rdzv) -> None:
+    group = rdzv.run("--spawn=1", "--signal-group", command=[*COMMAND, "--with-helper"])
+    helper = wait_for_helper(group)
+    group.send(signal.SIGUSR1)
+    group.wait_for("output", text="got SIGUSR1")
+    wait_for_end(helper)
+    rdzv.open_gate()
+    assert group.wait() == ExitCode.OK
+
+
 def test_all_nodes_of_a_spawn_end_with_it(rdzv: Rdzv) -> None:
     group = rdzv.run("--spawn=2")
     for _ in range(2):
@@ -135,8 +171,7 @@ def test_signals_reach_the_commands_of_a_spawn(rdzv: Rdzv) -> None:
 
 def test_the_command_does_not_survive_a_killed_node(rdzv: Rdzv) -> None:
     node = rdzv.run("--nodes=1", command=[*COMMAND, "--stubborn", "--with-helper"])
-    helper = int(node.wait_for("output")["text"].split()[1])
-    wait_until_up(node)
+    helper = wait_for_helper(node)
     pid = command_pid(node)
     node.send(signal.SIGKILL)
     assert node.wait() == -signal.SIGKILL

@@ -36,6 +36,8 @@ class Job:
     """How often the command is started again after it failed."""
     grace: float
     """Seconds that the command has to end after a signal, before it is killed."""
+    signals_group: bool = False
+    """Whether all that the command started gets signals as well."""
 
 
 class _Changed(NamedTuple):
@@ -171,6 +173,7 @@ class Agent:
                 self._events.put,
                 stdin=subprocess.DEVNULL if no_input else None,
                 printer=self._print if self._output.takes_output else None,
+                signals_group=self._job.signals_group,
             )
         except OSError as error:
             text = f"cannot start {self._job.command[0]!r}: {error.strerror}; left the run, which goes on"

@@ -28,6 +28,7 @@ class Child:
         stdin: its input, as `subprocess.Popen` takes it. A background group that reads from a
             terminal is stopped.
         printer: takes the lines of its output; where it is ``None`` they go where ours go.
+        signals_group: whether signals are for all that it started, too.
 
     Raises:
         OSError: the command cannot be started.
@@ -40,7 +41,10 @@ class Child:
         ended: Callable[["Child"], None],
         stdin: int | None,
         printer: Printer | None,
+        *,
+        signals_group: bool = False,
     ) -> None:
+        self._signals_group = signals_group
         self._guard = subprocess.Popen(
             ["/bin/sh", "-c", _GUARD],
             stdin=subprocess.PIPE,
@@ -85,15 +89,17 @@ class Child:
         return self._process.poll()
 
     def signal(self, number: signal.Signals) -> None:
-        """Send a signal to the whole group, if it was not killed already."""
-        if self._guard.returncode is None:
+        """Send a signal to the command; helpers such as the workers of a data loader are its business."""
+        if not self._signals_group:
+            self._process.send_signal(number)
+        elif self._guard.returncode is None:
             os.killpg(self._guard.pid, number)
 
     def kill(self) -> None:
         """Kill what is left of the group."""
         if self._guard.returncode is not None:
             return
-        self.signal(signal.SIGKILL)
+        os.killpg(self._guard.pid, signal.SIGKILL)
         self._guard.communicate()
 
     def close(self) -> None:

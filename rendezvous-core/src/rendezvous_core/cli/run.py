@@ -42,6 +42,7 @@ def _no_nan(ctx: click.Context, param: click.Parameter, value: float) -> float:
     show_default=True,
     help="Seconds from a signal to the command until it is killed.",
 )
+@click.option("--signal-group", is_flag=True, help="Signal also what the command has started.")
 @click.option("--local-addr", help="Where the others reach this node.")
 @click.option("--spawned-as", type=int, hidden=True)
 @output_options
@@ -55,6 +56,7 @@ def run(
     spawn: int | None,
     max_restarts: int,
     grace: float,
+    signal_group: bool,
     local_addr: str | None,
     spawned_as: int | None,
     as_json: bool,
@@ -70,7 +72,7 @@ def run(
             return fail(ExitCode.NOT_EXECUTABLE, f"{command[0]!r} is not executable.")
         return fail(ExitCode.NOT_FOUND, f"{command[0]!r} was not found.")
     target = Target(backend, endpoint, run_id, conf)
-    job = Job(command, max_restarts, grace)
+    job = Job(command, max_restarts, grace, signal_group)
     output = create_output(as_json=as_json)
     if spawn is not None:
         return _spawn(spawn, target, nodes, job, local_addr, output)
@@ -109,6 +111,7 @@ def _spawn(
         f"--nodes={nodes[0]}:{nodes[1]}",
         f"--max-restarts={job.max_restarts}",
         f"--grace={job.grace}",
+        *(["--signal-group"] if job.signals_group else []),
         *([f"--local-addr={local_addr}"] if local_addr else []),
         "--",
         *job.command,
