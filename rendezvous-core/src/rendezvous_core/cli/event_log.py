@@ -4,7 +4,11 @@ import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from rendezvous_core.plugins.loading import LOG_PREFIX
+
 _SHOWN = ("coordinates", "departed", "disconnected", "reconnected", "closed")
+_SAID = (f"{LOG_PREFIX}run_id", f"{LOG_PREFIX}round")
+"""What the other events of a node have told already."""
 
 
 @contextmanager
@@ -26,9 +30,14 @@ class _EventLog(logging.Handler):
         self._tell = tell
 
     def emit(self, record: logging.LogRecord) -> None:
-        event = getattr(record, "event", None)
-        if event is None:
+        told = {
+            name.removeprefix(LOG_PREFIX): value
+            for name, value in vars(record).items()
+            if name.startswith(LOG_PREFIX) and name not in _SAID
+        }
+        kind = told.pop("event", None)
+        if kind is None:
             if record.levelno >= logging.WARNING:
                 self._tell("warning", record.getMessage())
-        elif event.kind in _SHOWN and event.details.get("reason") != "done":
-            self._tell(event.kind, event.message, node=event.node, **event.details)
+        elif kind in _SHOWN and told.get("reason") != "done":
+            self._tell(kind, told.pop("message"), **told)

@@ -4,6 +4,7 @@ import logging
 import threading
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import fields
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 import pluggy
@@ -25,6 +26,11 @@ STORES = "rendezvous.stores"
 
 _ADAPTERS = {"torch": "rendezvous-c10d"}
 """Which distribution knows the stores of a package."""
+
+LOG_PREFIX = "rdzv_"
+"""Before the name of each field that the log's records have beside the text."""
+
+_PLAIN = (str, int, float, bool, type(None))
 
 _T = TypeVar("_T")
 _logger = logging.getLogger("rendezvous_core")
@@ -184,12 +190,23 @@ def emit(event: RendezvousEvent) -> None:
     """
     is_loss = event.kind == "disconnected" or event.details.get("reason") == "lost"
     level = logging.WARNING if is_loss else logging.INFO
-    _logger.log(level, "Run %s: %s", event.run_id, event.message, extra={"event": event})
+    _logger.log(level, "Run %s: %s", event.run_id, event.message, extra=_log_fields(event))
     for plugin in _loaded:
         try:
             plugin.call("rendezvous_event", list, event=event)
         except Exception:
             _logger.exception("The rendezvous observer '%s' of %s failed.", plugin.name, plugin.distribution)
+
+
+def _log_fields(event: RendezvousEvent) -> dict[str, object]:
+    """What formatters find in the record of ``event``: plain values, by names that are nobody else's."""
+    named = {**event.details, **{each.name: getattr(event, each.name) for each in fields(event)}}
+    named["event"] = named.pop("kind")
+    del named["details"]
+    return {
+        f"{LOG_PREFIX}{name}": value if isinstance(value, _PLAIN) else str(value)
+        for name, value in named.items()
+    }
 
 
 def assign_ranks(members: Sequence[RankCandidate], previous: Sequence[str]) -> Sequence[str] | None:
