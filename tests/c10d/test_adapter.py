@@ -168,6 +168,26 @@ def test_the_options_of_the_backend_behind_the_name_count(tmp_path: Path) -> Non
         create_handler(params)
 
 
+@pytest.mark.parametrize(
+    ("endpoint", "conf", "message"),
+    [
+        ("tcp://alpha:29400", {}, "'c10d' takes none: --backend c10d --endpoint alpha:29400"),
+        ("alpha", {"use_bakcend": "c10d"}, "in --rdzv-conf=use_backend=<name>, and was given 'use_bakcend'"),
+        ("alpha", {"join_timeout": "5"}, "in --rdzv-conf=use_backend=<name>. Installed: c10d"),
+    ],
+)
+def test_a_backend_that_is_not_named_is_asked_for(endpoint: str, conf: dict[str, str], message: str) -> None:
+    params = torchs.RendezvousParameters("rendezvous", endpoint, "run", 1, 1, timeout=900, **conf)
+    with pytest.raises(ValueError, match=message):
+        create_handler(params)
+
+
+def test_the_scheme_of_an_endpoint_names_the_backend() -> None:
+    params = torchs.RendezvousParameters("rendezvous", "redis://host:port", "run", 1, 1, timeout=900)
+    with pytest.raises((ValueError, torchs.RendezvousError), match=r"'host:port' must have|'redis' is not"):
+        create_handler(params)
+
+
 def test_the_readme_shows_all_options() -> None:
     option_tables.check("rendezvous-c10d")
 

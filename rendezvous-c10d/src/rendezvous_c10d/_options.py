@@ -26,7 +26,7 @@ USE_BACKEND = Option(
     "text",
     "the backend behind `--rdzv-backend=rendezvous` (torchrun keeps the name `backend` for itself)",
     "",
-    unset="none",
+    unset="that of the endpoint's scheme",
 )
 CLOSE_ON_FAILURE = Option(
     "close_on_failure", "boolean", "whether a node without restarts left closes the run for all", False

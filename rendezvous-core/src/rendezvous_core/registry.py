@@ -15,6 +15,8 @@ from rendezvous_core.ports.endpoint import redact
 from rendezvous_core.ports.handler import RendezvousHandler
 from rendezvous_core.ports.options import Option, check_options
 from rendezvous_core.ports.parameters import RendezvousParameters
+from rendezvous_core.ports.settings import HANDLER_OPTIONS
+from rendezvous_core.ports.spelling import nearest
 from rendezvous_core.ports.store import Store
 
 RendezvousHandlerCreator = Callable[[RendezvousParameters], RendezvousHandler]
@@ -88,7 +90,8 @@ class RendezvousHandlerRegistry:
                     plugin.distribution,
                     creator,
                 )
-            _check_options(plugin, params)
+            if _check_options(plugin, params) is None:
+                _warn_of_misspelt(plugin, params)
             handler = plugin.call("rendezvous_handler", RendezvousHandler, params=params)
             if handler is None:
                 handler = _dynamic_handler(plugin, params)
@@ -169,11 +172,27 @@ def backend_options(params: RendezvousParameters) -> tuple[Option, ...] | None:
     return _plugin(params.backend).options(params)
 
 
-def _check_options(plugin: Plugin, params: RendezvousParameters) -> None:
+def _check_options(plugin: Plugin, params: RendezvousParameters) -> tuple[Option, ...] | None:
     options = plugin.options(params)
     if options is not None:
         params.hide(name for option in options if option.secret for name in option.names)
         check_options(params.backend, params.config, options)
+    return options
+
+
+def _warn_of_misspelt(plugin: Plugin, params: RendezvousParameters) -> None:
+    """Say what is nearly an option of the handler, where nobody can tell whether the backend reads it."""
+    known = {name for option in HANDLER_OPTIONS for name in option.names}
+    for name in params.config.keys() - known:
+        if near := nearest(name, known):
+            _logger.warning(
+                "The option '%s' of the backend '%s' may be read by nobody, as %s does not declare its "
+                "options; did you mean '%s'?",
+                name,
+                params.backend,
+                plugin.distribution,
+                near,
+            )
 
 
 def _dynamic_handler(plugin: Plugin, params: RendezvousParameters) -> RendezvousHandler:
@@ -229,10 +248,17 @@ def _plugin(name: str) -> Plugin:
 
 def _unknown(name: str) -> UnknownBackendError:
     provider = PROVIDERS.get(name)
-    remedy = f"Install it: pip install {provider}." if provider else "Is its distribution installed?"
-    installed = ", ".join(backend.name for backend in installed_backends()) or "none"
+    names = {backend.name for backend in installed_backends()}
+    if provider:
+        remedy = f". Install it: pip install {provider}."
+    elif near := nearest(name, names | PROVIDERS.keys()):
+        missing = "" if near in names else f" Install that: pip install {PROVIDERS[near]}."
+        remedy = f"; did you mean '{near}'?{missing}"
+    else:
+        remedy = ". Is its distribution installed?"
+    installed = ", ".join(sorted(names)) or "none"
     return UnknownBackendError(
-        f"The rendezvous backend '{name}' is not registered. {remedy} Installed backends: {installed}.", name
+        f"The rendezvous backend '{name}' is not registered{remedy} Installed backends: {installed}.", name
     )
 
 

@@ -66,6 +66,43 @@ def test_a_scheme_names_the_backend(rdzv: Rdzv) -> None:
     assert re.search("pip install rendezvous-redis|'host:port' must have a port", done.stderr)
 
 
+@pytest.mark.parametrize("command", [["run", "--spawn=2"], ["status"]])
+def test_a_bare_name_without_a_backend_makes_no_file(rdzv: Rdzv, tmp_path: Path, command: list[str]) -> None:
+    arguments = ["--endpoint=redis.example.org", *(["--", "true"] if command[0] == "run" else [])]
+    done = rdzv.call(*command, *arguments, RDZV_BACKEND="")
+    assert done.returncode == ExitCode.USAGE
+    assert "Which backend is at 'redis.example.org'? Name it with --backend" in done.stderr
+    assert "write --endpoint ./redis.example.org" in done.stderr
+    assert not Path("redis.example.org").exists()
+
+
+@pytest.mark.parametrize("endpoint", ["redis:host", "redis:/host", "redis:", "host:2379"])
+def test_a_file_of_sqlite_does_not_begin_as_an_address_does(rdzv: Rdzv, endpoint: str) -> None:
+    done = rdzv.call("status", f"--endpoint={endpoint}")
+    assert done.returncode == ExitCode.USAGE
+    assert f"is the path of a file, not '{endpoint}'" in done.stderr
+    assert not Path(endpoint).exists()
+
+
+@pytest.mark.parametrize(
+    ("typed", "message"),
+    [
+        (["statsu"], "There is no command 'statsu'; did you mean 'status'?"),
+        (["xyzzy"], "There is no command 'xyzzy': there are backends, "),
+        (["status", "--id=job"], "There is no option '--id'; did you mean '--run-id'?"),
+        (["run", "--node=2", "--", "true"], "There is no option '--node'; did you mean '--nodes'?"),
+        (["run", "--spawned=2", "--", "true"], "There is no option '--spawned'; did you mean '--spawn'?"),
+        (["--hepl"], "There is no option '--hepl'; did you mean '--help'?"),
+        (["run", "--xyzzy", "--", "true"], "There is no option '--xyzzy'."),
+    ],
+)
+def test_what_is_misspelt_is_named(rdzv: Rdzv, typed: list[str], message: str) -> None:
+    done = rdzv.call(*typed)
+    assert done.returncode == ExitCode.USAGE
+    assert message in done.stderr
+    assert "--spawned-as" not in done.stderr
+
+
 def test_an_endpoint_of_sqlite_is_no_url(rdzv: Rdzv) -> None:
     done = rdzv.call("status", "--endpoint=redis://me:hunter2@host")
     assert done.returncode == ExitCode.USAGE

@@ -55,6 +55,27 @@ def test_a_known_name_tells_how_to_install_it(environment: Environment, backend:
     )
 
 
+@pytest.mark.parametrize(
+    ("misspelt", "advice"),
+    [
+        ("sqlit", "; did you mean 'sqlite'?"),
+        ("Static", "; did you mean 'static'?"),
+        ("etcd_v3", "; did you mean 'etcd-v3'? Install that: pip install rendezvous-etcd."),
+        ("redsi", "; did you mean 'redis'? Install that: pip install rendezvous-redis."),
+    ],
+)
+def test_a_misspelt_name_tells_what_is_nearest(environment: Environment, misspelt: str, advice: str) -> None:
+    printed = environment.run(f"""
+        from rendezvous_core.plugins import loading as _plugins
+        real, here = _plugins._entry_points, ("sqlite", "static")
+        _plugins._entry_points = lambda group: [each for each in real(group) if each.name in here]
+        error(create, {misspelt!r})
+    """)
+    assert printed[len(UNKNOWN)] == (
+        f"The rendezvous backend '{misspelt}' is not registered{advice} Installed backends: sqlite, static."
+    )
+
+
 def test_two_distributions_that_claim_one_name_are_both_named(environment: Environment) -> None:
     environment.install("late", backends={"same": ""}, version="2.0")
     environment.install("early", backends={"same": ""})

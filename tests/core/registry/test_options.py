@@ -103,6 +103,19 @@ def test_without_a_declaration_unknown_options_pass_and_known_ones_are_checked(
     assert any("'join_timeout' ('soon') must be a positive number of seconds" in line for line in printed)
 
 
+def test_without_a_declaration_what_is_nearly_an_option_is_warned_of(environment: Environment) -> None:
+    environment.install("open", PLUGIN.replace("return OPTIONS", "return None"), backends={"open": ""})
+    printed = environment.run("""
+        import logging, sys
+        logging.basicConfig(stream=sys.stdout, format="%(message)s")
+        create("open", join_timout=5, join_timeout=5, anything=5)
+    """)
+    assert printed == [
+        "The option 'join_timout' of the backend 'open' may be read by nobody, as open 1.0 does not declare "
+        "its options; did you mean 'join_timeout'?"
+    ]
+
+
 def test_a_backend_with_a_handler_of_its_own_has_only_its_own_options(environment: Environment) -> None:
     code = """
         from rendezvous_core import Option, hookimpl

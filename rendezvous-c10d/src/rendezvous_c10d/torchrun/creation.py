@@ -15,6 +15,8 @@ from rendezvous_core import (
 )
 from rendezvous_core.ports.options import check_options
 from rendezvous_core.ports.settings import JOIN_TIMEOUT
+from rendezvous_core.ports.spelling import nearest
+from rendezvous_core.registry import backend_of
 
 _ANY = "rendezvous"
 """The name in torchrun behind which every backend can be reached."""
@@ -27,7 +29,8 @@ def create_handler(params: Any) -> TorchrunHandler:
 
     ``params`` are torch's; torchrun gives all options as text. What the adapter itself knows:
 
-    - ``use_backend``: the backend, where torchrun was called with ``--rdzv-backend=rendezvous``.
+    - ``use_backend``: the backend, where torchrun was called with ``--rdzv-backend=rendezvous``; by
+      default that of the endpoint's scheme, as in ``redis://host``.
       (torchrun itself takes an option ``backend`` for a mistake.)
     - ``master_port`` (any): the port at which the workers of a round meet, or several as ``29500-29599``,
       of which the first that is free is taken.
@@ -71,11 +74,14 @@ def _backend(given: RendezvousParameters) -> str:
                 f"--rdzv-backend={given.backend}: give one of them."
             )
         return given.backend
+    name = name or backend_of(given.endpoint) or ""
     if not name:
         installed = ", ".join(backend.name for backend in installed_backends())
+        misspelt = [key for key in given.config if nearest(key, [USE_BACKEND.name])]
         raise ValueError(
-            f"--rdzv-backend={_ANY} needs the backend's name in --rdzv-conf=use_backend=<name>. "
-            f"Installed: {installed}."
+            f"--rdzv-backend={_ANY} needs the backend's name in --rdzv-conf=use_backend=<name>"
+            + (f", and was given '{misspelt[0]}'. " if misspelt else ". ")
+            + f"Installed: {installed}."
         )
     return name
 

@@ -18,6 +18,8 @@ _Command = TypeVar("_Command", bound=Callable[..., Any])
 
 _OWN_OPTIONS = ("backend", "endpoint", "run_id", "min_nodes", "max_nodes", "local_addr")
 
+_FILES = (".db", ".sqlite", ".sqlite3")
+"""How names end that are not those of hosts."""
 
 _LOOK_PATIENCE = "5"
 """Seconds for which a server that is not there is waited for by those who only look."""
@@ -78,8 +80,7 @@ def backend_options(command: _Command) -> _Command:
 
     @wraps(command)
     def call(*, backend: str | None, endpoint: str, **others: Any) -> Any:
-        backend = backend or backend_of(endpoint) or "sqlite"
-        return command(backend=backend, endpoint=endpoint, **others)
+        return command(backend=backend or _implied(endpoint), endpoint=endpoint, **others)
 
     for option in (
         click.option(
@@ -103,6 +104,19 @@ def backend_options(command: _Command) -> _Command:
     ):
         call = option(call)
     return cast(_Command, call)
+
+
+def _implied(endpoint: str) -> str:
+    """Return the backend that ``endpoint`` means by itself. A bare name is rather a host's than a file's."""
+    if backend := backend_of(endpoint):
+        return backend
+    bare = endpoint and not any(mark in endpoint for mark in ("/", ":"))
+    if bare and not endpoint.endswith(_FILES) and not os.path.exists(endpoint):
+        raise click.UsageError(
+            f"Which backend is at '{endpoint}'? Name it with --backend, as 'rdzv backends' lists them; "
+            f"for a file of sqlite write --endpoint ./{endpoint}"
+        )
+    return "sqlite"
 
 
 def run_id_option(*, required: bool) -> Callable[[_Command], _Command]:

@@ -21,6 +21,7 @@ from rendezvous_core.ports.limits import (
     span,
 )
 from rendezvous_core.ports.parameters import RendezvousParameters
+from rendezvous_core.ports.spelling import did_you_mean
 
 Kind = Literal["seconds", "integer", "boolean", "text", "path", "choice", "pairs"]
 
@@ -201,14 +202,9 @@ def check_options(backend: str, given: Mapping[str, object], options: Iterable[O
 
 def _advice(backend: str, name: str, known: Iterable[str]) -> str:
     """Name what may have been meant. What stands behind a misspelt name may be a password: do not show it."""
-    import difflib
-
     if name == "timeout" and "join_timeout" in known:
         return "; did you mean 'join_timeout'?"
-    near = difflib.get_close_matches(name.lower().replace("-", "_"), known, 1, 0.65)
-    # A part of a name is nearer to it than its letters say.
-    near = near or sorted(each for each in known if each.endswith(f"_{name}") or each.startswith(f"{name}_"))
-    return f"; did you mean '{near[0]}'?" if near else f": see 'rdzv backends --options {backend}'."
+    return did_you_mean(name, known) or f": see 'rdzv backends --options {backend}'."
 
 
 def _positive(bounds: tuple[float, float]) -> str:

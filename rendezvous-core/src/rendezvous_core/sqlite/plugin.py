@@ -23,7 +23,7 @@ def rendezvous_backend(params: RendezvousParameters) -> SqliteBackend:
     Raises:
         ValueError: the endpoint is the address of a server, or no path; or the run id is empty.
     """
-    if re.fullmatch(r"[^/]*:\d*", params.endpoint) or "\0" in params.endpoint:
+    if re.match(r"[^/]*:(?!//)", params.endpoint) or "\0" in params.endpoint:
         raise ValueError(
             f"The endpoint of the sqlite backend is the path of a file, not {params.endpoint!r}: leave it "
             "empty for the default one, write ./ before a name like this, or name the backend that it is for."
