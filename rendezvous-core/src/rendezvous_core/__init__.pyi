@@ -37,6 +37,7 @@ from rendezvous_core.ports.store import Store as Store
 from rendezvous_core.registry import RendezvousHandlerCreator as RendezvousHandlerCreator
 from rendezvous_core.registry import RendezvousHandlerRegistry as RendezvousHandlerRegistry
 from rendezvous_core.registry import UnknownBackendError as UnknownBackendError
+from rendezvous_core.registry import backend_of as backend_of
 from rendezvous_core.registry import backend_options as backend_options
 from rendezvous_core.registry import get_rendezvous_handler as get_rendezvous_handler
 from rendezvous_core.registry import rendezvous_handler_registry as rendezvous_handler_registry

@@ -9,6 +9,7 @@ from rendezvous_c10d.torchrun.errors import as_torch_raises
 from rendezvous_c10d.torchrun.handler import TorchrunHandler
 from rendezvous_core import (
     RendezvousParameters,
+    backend_of,
     backend_options,
     get_rendezvous_handler,
     installed_backends,
@@ -16,7 +17,6 @@ from rendezvous_core import (
 from rendezvous_core.ports.options import check_options
 from rendezvous_core.ports.settings import JOIN_TIMEOUT
 from rendezvous_core.ports.spelling import nearest
-from rendezvous_core.registry import backend_of
 
 _ANY = "rendezvous"
 """The name in torchrun behind which every backend can be reached."""
