@@ -144,7 +144,8 @@ def tests(session: nox.Session, name: str) -> None:
 def thorough(session: nox.Session, name: str) -> None:
     """All tests of one distribution, by one interpreter: longer histories, every kind of server."""
     session.env["RENDEZVOUS_KIT_EFFORT"] = "5"
-    run_tests(session, name, *own_tests(name, str(session.python)))
+    patient = ("-o", "faulthandler_timeout=4000")
+    run_tests(session, name, *own_tests(name, str(session.python)), *patient)
 
 
 def run_tests(session: nox.Session, name: str, *chosen: str) -> None:

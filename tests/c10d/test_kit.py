@@ -29,7 +29,6 @@ from rendezvous_core.testing import (
     Proxy,
     StoreSuite,
 )
-from rendezvous_core.testing.suites.store_faults import StoreFaults
 from tests.c10d.servers import TcpStoreServer
 
 IN_PROCESS = {
@@ -112,21 +111,6 @@ class TestFileBackend(OverFile, MembershipSuite):
 
 
 class TestTcpStore(OverTcp, StoreSuite):
-    # torch's list_keys keeps all of Python from running, a link in this process included.
-    lacks: ClassVar = {**OverTcp.lacks, "link": "has a class of its own"}
-
-    @pytest.fixture
-    def client(self, tcp_server: TcpStoreServer) -> Callable[[], TCPStore]:
-        return partial(connect, "127.0.0.1", tcp_server.port)
-
-    @pytest.fixture
-    def store_factory(self, client: Callable[[], Any]) -> Callable[[str], Store]:
-        return partial(open_store, client)
-
-
-class TestTcpLink(OverTcp, StoreFaults):
-    lacks: ClassVar = {**OverTcp.lacks, "server": "has a class of its own"}
-
     @pytest.fixture
     def store_factory(self, client: Callable[[], Any]) -> Callable[[str], Store]:
         return partial(open_store, client)
@@ -152,12 +136,6 @@ class TestHashStore(StoreSuite):
 
 class TestRoundStore(OverTcp, StoreSuite):
     """What a round hands out is torch's store and ours at once."""
-
-    lacks: ClassVar = TestTcpStore.lacks
-
-    @pytest.fixture
-    def client(self, tcp_server: TcpStoreServer) -> Callable[[], TCPStore]:
-        return partial(connect, "127.0.0.1", tcp_server.port)
 
     @pytest.fixture
     def store_factory(self, client: Callable[[], Any]) -> Callable[[str], Store]:

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import NamedTuple
 
-from rendezvous_core import QueueEmptyError, RendezvousTimeoutError, Store
+from rendezvous_core import QueueEmptyError, RendezvousConnectionError, RendezvousTimeoutError, Store
 from rendezvous_core.dynamic.handler import DynamicRendezvousHandler
 
 MOMENT = 0.02
@@ -67,7 +67,7 @@ def _change_timeout(store: Store) -> None:
 
 
 def _ask_in_vain(handler: DynamicRendezvousHandler) -> None:
-    with suppress(RendezvousTimeoutError):
+    with suppress(RendezvousTimeoutError, RendezvousConnectionError):  # a busy server answers nothing so soon
         handler.next_rendezvous()
 
 

@@ -13,6 +13,7 @@ import pytest
 
 from rendezvous_core import (
     RendezvousClosedError,
+    RendezvousConnectionError,
     RendezvousError,
     RendezvousGracefulExitError,
     RendezvousParameters,
@@ -56,10 +57,19 @@ class Trial:
         self._closes = action.closes
         self._was_shut_down = "shutdown" in action.name
         in_vain = action.nodes > 1
-        self._handler = create(self._run_id, action.nodes, 0.05 if in_vain else 2 * PATIENCE)
+        self._handler = self._open(0.05 if in_vain else 2 * PATIENCE)
         store = self._handler.next_rendezvous().store if action.joins else None
         self._joined = self._handler.joined
         self._subject = Subject(self._handler, store, "key")
+
+    def _open(self, join: float) -> DynamicRendezvousHandler:
+        """Create the handler; within a short ``join`` timeout a busy server may not answer at once."""
+        deadline = time.monotonic() + PATIENCE
+        while True:
+            try:
+                return self._create(self._run_id, self._action.nodes, join)
+            except RendezvousConnectionError:
+                assert time.monotonic() < deadline
 
     def run(self, number: int, name: str) -> str | None:
         """Have ``name`` happen at the ``number``-th line; return where that was, if there are so many."""
@@ -171,7 +181,7 @@ class Trial:
             assert (info.rank, info.world_size) == (0, 1)
         except (RendezvousClosedError, RendezvousGracefulExitError):
             assert self._closes
-        except RendezvousTimeoutError:
+        except (RendezvousTimeoutError, RendezvousConnectionError):
             assert self._action.nodes > 1
 
     def _check_child(self) -> None:

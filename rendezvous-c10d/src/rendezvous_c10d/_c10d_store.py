@@ -128,8 +128,7 @@ class C10dStore(Store):
         def look(store: Any) -> list[bytes]:
             if isinstance(store, Client):
                 return store.look(keys, ABSENT)
-            if store.check(list(keys)):
-                return list(store.multi_get(list(keys)))
+            # torch's way to read several keys waits for what is deleted meanwhile, or makes it up.
             return [bytes(store.compare_set(key, ABSENT, ABSENT)) for key in keys]
 
         values = self._connections.call(look) if keys else []
@@ -164,12 +163,12 @@ class C10dStore(Store):
         Raises:
             RendezvousError: torch has no such method; it came with 2.10.
         """
-        # torch's method keeps all of Python from running: better that the server answers.
-        self.check(["any"])
-        try:
-            keys: list[str] = self._connections.call_torch(lambda store: store.list_keys())
-        except AttributeError as error:
-            raise RendezvousError("Stores of torch cannot list their keys before torch 2.10.") from error
+        if not hasattr(dist.Store, "list_keys"):
+            raise RendezvousError("Stores of torch cannot list their keys before torch 2.10.")
+        if not self._connections.speaks:
+            # torch's method keeps all of Python from running: better that the server answers.
+            self.check(["any"])
+        keys: list[str] = self._call("list_keys")
         return [key for key in keys if key not in _BOOKKEEPING] if self._is_file else keys
 
     def forget(self, prefix: str) -> None:

@@ -19,6 +19,7 @@ _DELETE_KEY = b"\x08"
 _APPEND = b"\x09"
 _CANCEL = b"\x0c"
 _PING = b"\x0d"
+_LIST_KEYS = b"\x11"
 
 _READY = _STOPPED = b"\0"
 _CANCELLED = b"\1"
@@ -135,6 +136,11 @@ class Client:
         """Count the keys."""
         self._send(_NUM_KEYS)
         return self._number()
+
+    def list_keys(self) -> list[str]:
+        """Return all keys. Servers know this since torch 2.10; others hang up."""
+        self._send(_LIST_KEYS)
+        return [self._value().decode().removeprefix("/") for _ in range(self._number())]
 
     def wait(self, keys: Sequence[str], seconds: float) -> bool:
         """Block until all keys exist, at most ``seconds``; ``False`` when the time runs out.

@@ -24,6 +24,9 @@ _logger = logging.getLogger("rendezvous_c10d")
 _GREETING = 5.0
 """Seconds within which a server must answer a greeting."""
 
+_GREETINGS = 5
+"""How many have to fail, one after the other, where torch's client is answered."""
+
 _AGE = 30.0
 """For how many seconds an idle connection is kept. Those in between may forget it, without a word."""
 
@@ -102,8 +105,9 @@ class Connections:
                 return call(client)
         except ProtocolError as error:
             result = self.call_torch(call)  # which fails too where the server was about to die
-            self.speaks = False
-            _logger.warning("Looking for keys instead of waiting for them: %s %s.", self._place, error)
+            if self._is_foreign():
+                self.speaks = False
+                _logger.warning("Looking for keys instead of waiting for them: %s %s.", self._place, error)
             return result
 
     def call_torch(self, call: Callable[[Any], T]) -> T:
@@ -256,6 +260,19 @@ class Connections:
         try:
             Client(self._address, self._greeting_patience).close()
         except (OSError, ProtocolError):
+            return False
+        return True
+
+    def _is_foreign(self) -> bool:
+        """Whether the server understands no greeting of ours; one may have been cut off on its way."""
+        assert self._address is not None
+        for _ in range(_GREETINGS):
+            try:
+                Client(self._address, self._greeting_patience).close()
+            except ProtocolError:
+                continue
+            except OSError:
+                pass
             return False
         return True
 

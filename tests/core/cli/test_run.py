@@ -92,8 +92,9 @@ def test_commands_start_again_when_a_node_comes(rdzv: Rdzv) -> None:
 
 
 def test_a_node_without_restarts_left_leaves_and_the_others_go_on(rdzv: Rdzv) -> None:
-    steady = rdzv.run("--nodes=1:2", f"--conf={CONF},last_call_timeout=2")
-    failing = rdzv.run("--nodes=1:2", f"--conf={CONF},last_call_timeout=2", "--max-restarts=1", command=FAIL)
+    conf = f"--conf={CONF},last_call_timeout=60"  # however slowly one of them starts
+    steady = rdzv.run("--nodes=1:2", conf)
+    failing = rdzv.run("--nodes=1:2", conf, "--max-restarts=1", command=FAIL)
     failing.wait_for("restarting", reason="failure", exit_code=7)
     assert failing.wait() == ExitCode.COMMAND_FAILED
     assert "exited with 7" in failing.events[-1]["text"]

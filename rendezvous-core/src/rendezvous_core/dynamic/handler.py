@@ -249,7 +249,9 @@ class DynamicRendezvousHandler(RendezvousHandler):
         try:
             if driver.trouble is not None:
                 raise driver.trouble
-            asks = describe_asks(driver.state, driver.members(deadline).values(), self._least)
+            me = driver.node.member  # has asked, though a slow backend may not have it yet
+            members = {me.node: me, **driver.members(deadline)}
+            asks = describe_asks(driver.state, members.values(), self._least)
         except RendezvousError as trouble:
             error = RendezvousConnectionError(f"{head}, which cannot be reached: {trouble}")
             error.__cause__ = trouble

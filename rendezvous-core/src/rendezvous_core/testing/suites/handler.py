@@ -256,7 +256,7 @@ class HandlerSuite(Suite):
 
     def test_timeout(self, create: CreateNode) -> None:
         """Who waits too long is told who is there; nobody counts on a node that gave up."""
-        node = create(2, 2, join_timeout=2 * self.moment, local_addr="the-lonely-one.test")
+        node = create(2, 2, join_timeout=6 * self.moment, local_addr="the-lonely-one.test")
         error = start(node.next_rendezvous).exception(self.patience)
         assert isinstance(error, RendezvousTimeoutError), f"got {error!r}"
         assert "the-lonely-one.test" in str(error)
