@@ -59,7 +59,7 @@ class Machine:
         self.slowness = 0.0
         """Added to the time that every message takes."""
         self.slow_listing = 0.0
-        """Added to the time that a listing takes."""
+        """Added to the time that a listing takes; what it shows is of any moment in it."""
         self.lists = False
         """Whether it waits for a listing."""
         self._slept_at = 0.0
@@ -244,8 +244,10 @@ class Machine:
             if len(self._puts) == 1:
                 self._put_next()
         else:
-            slowness = self.slowness + (self.slow_listing if self.lists else 0.0)
-            world.after(world.latency() + slowness, self._arrive, operation, steps)
+            listing = self.slow_listing if self.lists else 0.0
+            before = listing and listing * world.random.random()
+            delay = world.latency() + self.slowness + before
+            world.after(delay, self._arrive, operation, steps, listing - before)
 
     def _put_next(self) -> None:
         """Puts of two threads queue for one lock; of a record that was overtaken only the news goes out."""
@@ -262,8 +264,8 @@ class Machine:
         newest = self._newest
         return put if newest is None or put.member.beat > newest.beat else put._replace(member=newest)
 
-    def _arrive(self, operation: Any, steps: Steps) -> None:
-        """Hand a request to the backend, or lose it on the way."""
+    def _arrive(self, operation: Any, steps: Steps, takes: float = 0.0) -> None:
+        """Hand a request to the backend, or lose it on the way; the answer ``takes`` longer than others."""
         world = self.world
         backend, faults = world.backend, world.faults
         if backend.down or self.cut_off or (self.broken and isinstance(operation, self.broken)):
@@ -273,7 +275,7 @@ class Machine:
         elif backend.one_register and type(operation) in (Put, Write, Remove):
             world.after(2 * world.latency(), self._compete, operation, steps, backend.touches, 1)
         elif faults is NO_FAULTS:
-            self.answer(steps, backend.apply(operation, self))
+            self.answer(steps, backend.apply(operation, self), takes)
         else:
             chance = world.random.random() - faults.request_lost
             if chance < 0:
@@ -285,7 +287,7 @@ class Machine:
                 world.after(world.random.uniform(0.0, faults.lateness), backend.apply, operation, self)
                 self.refuse(steps)
             else:
-                self.answer(steps, backend.apply(operation, self))
+                self.answer(steps, backend.apply(operation, self), takes)
 
     def _compete(self, operation: Any, steps: Steps, touches: int, tries: int) -> None:
         """Write the one register as it was read, or read it again after a while."""
@@ -298,8 +300,8 @@ class Machine:
             pause = world.random.uniform(0.0, 0.002 * 2 ** min(tries, 6)) + 2 * world.latency()
             world.after(pause, self._compete, operation, steps, backend.touches, tries + 1)
 
-    def answer(self, steps: Steps, value: Any) -> None:
-        self.world.after(self.world.latency() + self.slowness, self._hear, steps, value)
+    def answer(self, steps: Steps, value: Any, takes: float = 0.0) -> None:
+        self.world.after(self.world.latency() + self.slowness + takes, self._hear, steps, value)
 
     def _hear(self, steps: Steps, value: Any) -> None:
         if self.cut_off:

@@ -3,7 +3,7 @@
 from rendezvous_core.protocol.node import Node
 from rendezvous_core.protocol.records import State
 from tests.simulation.bites.bite import Bite
-from tests.simulation.scenarios import asks, choices, deaths, losses, messages, settings
+from tests.simulation.scenarios import asks, choices, deaths, listings, losses, messages, settings
 
 BITES = [
     Bite(
@@ -30,9 +30,16 @@ BITES = [
     Bite(
         "Rule 3: the coordinator renews the state",
         Node._coordinate,
-        "if decided != state or state.beat != self.member.beat:",
-        "if decided != state:",
+        " or state.beat != self.member.beat or overdue:",
+        ":",
         deaths.nothing_happens,
+    ),
+    Bite(
+        "Rule 3: also where a claim carries the latest beat",
+        Node._coordinate,
+        " or overdue:",
+        ":",
+        listings.coordinator_takes_over_where_listings_are_slow,
     ),
     Bite(
         "Rule 6: last call runs from when it was first seen",
@@ -63,6 +70,13 @@ BITES = [
         deaths.coordinator_dies,
     ),
     Bite(
+        "Rule 10: the state carries each beat of the coordinator's",
+        Node._coordinate,
+        "state.beat != self.member.beat or overdue:",
+        "overdue:",
+        deaths.coordinator_dies,
+    ),
+    Bite(
         "Rule 10: an outage of one's own does not make the state stand still",
         Node._see,
         "min(self.now - self._read_at, 1.25 * self._timing.period)",
@@ -82,6 +96,13 @@ BITES = [
         "1 + self._coordinator.failed + self._mismatched()",
         "1 + self._mismatched()",
         deaths.several_coordinators_beat_but_cannot_decide,
+    ),
+    Bite(
+        "Rule 10: a pass is finished when what it decided stands",
+        Node._coordinate,
+        "if self._leads() and not self._stale:",
+        "if True:",
+        listings.listings_take_longer_than_a_lease,
     ),
     Bite(
         "Rule 11: a state below the newest seen is restored",

@@ -2,7 +2,7 @@
 
 from rendezvous_core.protocol.observation import Observer
 from tests.simulation.bites.bite import Bite
-from tests.simulation.scenarios import deaths, messages
+from tests.simulation.scenarios import deaths, listings, messages
 
 BITES = [
     Bite(
@@ -73,20 +73,20 @@ BITES = [
         Observer.look,
         "slow = self._listing + ",
         "slow = ",
-        deaths.listings_are_slow,
+        listings.listings_are_slow,
     ),
     Bite(
         "Rule 4: a pause of the observer's while it lists is no slowness of the backend",
         Observer.__dict__["_listing"].fget,
         "return min(self._took) if len(self._took) == _LATEST else 0.0",
         "return self._took[-1] if self._took else 0.0",
-        deaths.coordinator_is_paused_while_it_lists,
+        listings.coordinator_is_paused_while_it_lists,
     ),
     Bite(
         "Rule 4: what a listing showed may be as young as the listing",
         Observer._follow,
         "member.beat, -self._listing",
         "member.beat, 0.0",
-        deaths.listings_are_slow,
+        listings.listings_are_slow,
     ),
 ]

@@ -3,7 +3,18 @@
 Each is told over many seeds, which vary latencies, names, clocks, and whatever the story draws.
 """
 
-from tests.simulation.scenarios import asks, choices, deaths, losses, messages, regrouping, settings
+from tests.simulation.scenarios import asks, choices, deaths, listings, losses, messages, regrouping, settings
 from tests.simulation.scenarios.telling import SCENARIOS, tell
 
-__all__ = ["SCENARIOS", "asks", "choices", "deaths", "losses", "messages", "regrouping", "settings", "tell"]
+__all__ = [
+    "SCENARIOS",
+    "asks",
+    "choices",
+    "deaths",
+    "listings",
+    "losses",
+    "messages",
+    "regrouping",
+    "settings",
+    "tell",
+]

@@ -167,7 +167,7 @@ def coordinator_dies(world: World) -> None:
     wait_until(
         world,
         lambda: state_of(world).beat == world.backend.members[leader.name].beat,
-        2.0,
+        20 * world.faults.latency,
         "the state tells the latest beat",
     )
     leader.crash()
@@ -245,43 +245,6 @@ def many_take_over_at_once(world: World) -> None:
     world.run(2.0)
     expect(state_of(world).term == term, "one takeover is enough")
     expect(state_of(world).serial - serial < 8, "nobody writes but the coordinator")
-
-
-@scenario
-def listings_are_slow(world: World) -> None:
-    """A death is dated by the time that has passed, and nobody is dead because nobody could look."""
-    machines = gather(world, 4, min_nodes=2, attempts=world.random.randint(3, 6))
-    leader = coordinator(world)
-    for machine in machines:
-        machine.slow_listing = world.random.uniform(0.4, 2.0)
-    world.run(12.0)
-    expect_undisturbed(machines)
-    victim = pick(world, others(machines, leader))
-    victim.crash()
-    # A listing shows what may be as old as itself, and one more is needed to see that it stands still.
-    seconds = victim.timing.dead_after + 2 * leader.slow_listing + 2.0
-    wait_until(world, lambda: victim.name in state_of(world).gone, seconds, "it is found dead")
-    check_progress(world)
-
-
-@scenario
-def coordinator_is_paused_while_it_lists(world: World) -> None:
-    """All are suspended with it, so what it listed before is no sign that they are dead."""
-    machines = gather(world, 4)
-    leader = coordinator(world)
-    leader.slow_listing = 0.05
-    for _ in range(3):
-        world.run(2.0)
-        wait_until(world, lambda: leader.lists, 3.0, "it lists")
-        for machine in machines:
-            machine.pause()
-        world.run(world.random.uniform(3.0, 20.0))
-        leader.resume()
-        world.run(world.random.uniform(0.2, 0.4))
-        for machine in machines:
-            machine.resume()
-    world.run(8.0)
-    expect_undisturbed(machines)
 
 
 @scenario

@@ -96,7 +96,7 @@ class Coordinator:
         self._asks = asks
 
     def note_pass(self) -> None:
-        """Note that the node can decide: what it decided is written."""
+        """Note that the node can decide, and in time: what it decided stands."""
         self._passed, self.failed = True, False
 
     def rest(self, took: float) -> float:

@@ -158,9 +158,12 @@ class Node(Participant):
         listed, watch = yield List()
         over = Over(last_call=asked >= self._last_call_over(), gathering=asked >= self._gathering_over())
         decided = self._coordinator.decide(state, self.member, listed, asked, self.now, over)
-        if decided != state or state.beat != self.member.beat:
+        # What stands may carry the latest beat already: it is to be renewed all the same (Rule 3).
+        overdue = self.now - self._read_at >= self._timing.period
+        if decided != state or state.beat != self.member.beat or overdue:
             yield from self._write(state, decided, token)
-        self._coordinator.note_pass()
+        if self._leads() and not self._stale:
+            self._coordinator.note_pass()
         for node in self._coordinator.forgotten:
             yield Remove(node)
         return watch
