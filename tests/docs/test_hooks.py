@@ -129,6 +129,14 @@ def test_events_become_metrics(installed: Path) -> None:
     assert 'rendezvous_world_size{run_id="run"} 2.0' in printed
 
 
+def test_each_command_gets_what_a_plugin_adds(installed: Path) -> None:
+    command = "from rendezvous_core.cli.entry import main; main()"
+    options = "run", "--spawn=2", "--export=horovod", "--", "sh", "-c", "echo $HOROVOD_HOSTS"
+    script = f"import sys; sys.argv[1:] = {options!r}; {command}"
+    printed = run(installed, script, RDZV_SQLITE_PATH=str(installed / "runs.db"))
+    assert sorted(printed.split()) == ["127.0.0.1:1,127.0.0.1:1"] * 2 + ["[0]", "[1]"]
+
+
 def test_a_plugin_may_build_the_whole_handler(installed: Path) -> None:
     script = """
         import time

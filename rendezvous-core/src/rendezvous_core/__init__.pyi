@@ -7,6 +7,7 @@ from rendezvous_core.over_store.backend import StoreBackend as StoreBackend
 from rendezvous_core.over_store.prefix_store import PrefixStore as PrefixStore
 from rendezvous_core.plugins.hookspecs import RankCandidate as RankCandidate
 from rendezvous_core.plugins.hookspecs import RendezvousEvent as RendezvousEvent
+from rendezvous_core.plugins.hookspecs import RendezvousSeat as RendezvousSeat
 from rendezvous_core.plugins.hookspecs import hookimpl as hookimpl
 from rendezvous_core.plugins.loading import RendezvousPluginError as RendezvousPluginError
 from rendezvous_core.plugins.loading import installed_backends as installed_backends

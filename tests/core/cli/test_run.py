@@ -35,7 +35,9 @@ def test_a_command_gets_what_it_needs_to_know(rdzv: Rdzv) -> None:
     assert sorted(environment["RANK"] for environment in environments) == ["0", "1"]
     for environment in environments:
         assert environment["WORLD_SIZE"] == "2"
-        assert environment["LOCAL_RANK"] == "0"
+        assert (environment["LOCAL_RANK"], environment["LOCAL_WORLD_SIZE"]) == ("0", "1")
+        assert (environment["GROUP_RANK"], environment["GROUP_WORLD_SIZE"]) == (environment["RANK"], "2")
+        assert (environment["NODE_RANK"], environment["RDZV_RESTART_COUNT"]) == (environment["RANK"], "0")
         assert environment["MASTER_ADDR"] == "127.0.0.1"
         assert environment["MASTER_PORT"] == environments[0]["MASTER_PORT"]
         assert environment["RDZV_ROUND"] == "0"
@@ -43,6 +45,29 @@ def test_a_command_gets_what_it_needs_to_know(rdzv: Rdzv) -> None:
     stores = [store_from_env(environment) for environment in environments]
     stores[0].set("key", b"value")
     assert stores[1].get("key") == b"value"
+
+
+def test_a_command_gets_what_its_framework_looks_for(rdzv: Rdzv) -> None:
+    exports = ["--export=jax", "--export=tensorflow", "--export=torch"]
+    nodes = [rdzv.run("--nodes=2", *exports, command=SHOW_ENVIRONMENT) for _ in range(2)]
+    environments = [json.loads(node.wait_for("output")["text"]) for node in nodes]
+    environments.sort(key=lambda environment: str(environment["RANK"]))
+    configs = [json.loads(environment["TF_CONFIG"]) for environment in environments]
+    assert configs[0]["cluster"] == configs[1]["cluster"]
+    workers = configs[0]["cluster"]["worker"]
+    assert len({*workers}) == 2
+    assert all(worker.startswith("127.0.0.1:") for worker in workers)
+    for rank, (environment, config) in enumerate(zip(environments, configs, strict=True)):
+        assert config["task"] == {"type": "worker", "index": rank}
+        assert environment["JAX_COORDINATOR_ADDRESS"] == f"127.0.0.1:{environment['MASTER_PORT']}"
+        assert (environment["JAX_NUM_PROCESSES"], environment["JAX_PROCESS_ID"]) == ("2", str(rank))
+        assert (environment["TORCHELASTIC_RUN_ID"], environment["TORCHELASTIC_RESTART_COUNT"]) == ("job", "0")
+
+
+def test_a_framework_that_nobody_knows_is_refused(rdzv: Rdzv) -> None:
+    done = rdzv.call("run", "--nodes=1", "--export=caffe", "--", "true")
+    assert done.returncode == ExitCode.USAGE
+    assert "'caffe'; there are: jax, tensorflow, torch" in done.stderr
 
 
 def test_a_program_that_was_not_started_by_rdzv_is_told_so() -> None:
@@ -76,7 +101,10 @@ def test_spawned_nodes_tell_json_only_and_who_they_are(rdzv: Rdzv) -> None:
     outputs = [event for event in group.events if event["event"] == "output"]
     assert sorted(event["local_rank"] for event in outputs) == [0, 1, 2]
     for event in outputs:
-        assert json.loads(event["text"])["LOCAL_RANK"] == str(event["local_rank"])
+        environment = json.loads(event["text"])
+        assert environment["LOCAL_RANK"] == str(event["local_rank"])
+        assert (environment["LOCAL_WORLD_SIZE"], environment["WORLD_SIZE"]) == ("3", "3")
+        assert (environment["GROUP_RANK"], environment["GROUP_WORLD_SIZE"]) == ("0", "1")
     assert group.events[-1]["node_exit_codes"] == [0, 0, 0]
 
 

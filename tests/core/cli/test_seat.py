@@ -10,7 +10,7 @@ import pytest
 
 from rendezvous_core import DynamicRendezvousHandler, RendezvousParameters, get_rendezvous_handler
 from rendezvous_core.cli.look import Lookout
-from rendezvous_core.cli.seat import take_seat
+from rendezvous_core.cli.seat import Place, take_seat
 from rendezvous_core.dynamic.wishes import Ask
 from rendezvous_core.protocol.node import Joined
 from tests.core.processes import PATIENCE
@@ -50,7 +50,7 @@ def test_a_rank_0_that_is_gone_before_it_gave_its_address_holds_up_nobody(
     first, second = pair
     with ThreadPoolExecutor() as pool:
         joining = join(pool, first, params)
-        taking = pool.submit(take_seat, second, params, 3, lambda: True)
+        taking = pool.submit(take_seat, second, params, Place(3, 4), lambda: True)
         assert joining.result(PATIENCE).rank == 0
         first.leave()
         again = pool.submit(first.next_rendezvous)
@@ -69,7 +69,7 @@ def test_a_node_that_is_told_to_stop_waits_for_no_address(
     wanted = True
     with ThreadPoolExecutor() as pool:
         joining = join(pool, first, params)
-        taking = pool.submit(take_seat, second, params, 0, lambda: wanted)
+        taking = pool.submit(take_seat, second, params, Place(), lambda: wanted)
         assert joining.result(PATIENCE).rank == 0
         wanted = False
         assert taking.result(PATIENCE) is None

@@ -14,7 +14,7 @@ from rendezvous_core.cli.child import Child, describe_exit
 from rendezvous_core.cli.event_log import events_told
 from rendezvous_core.cli.exit_codes import ExitCode, exit_code_of
 from rendezvous_core.cli.output import Output
-from rendezvous_core.cli.seat import Seat, take_seat
+from rendezvous_core.cli.seat import Place, Seat, take_seat
 from rendezvous_core.cli.signals import STOPS, signals_to
 from rendezvous_core.cli.waiting import waiting_shown
 from rendezvous_core.dynamic.handler import DynamicRendezvousHandler
@@ -38,6 +38,8 @@ class Job:
     """Seconds that the command has to end after a signal, before it is killed."""
     signals_group: bool = False
     """Whether all that the command started gets signals as well."""
+    exports: Sequence[str] = ()
+    """The frameworks whose variables the command gets."""
 
 
 class _Changed(NamedTuple):
@@ -72,13 +74,13 @@ class Agent:
         params: RendezvousParameters,
         job: Job,
         output: Output,
-        spawned_as: int | None = None,
+        spawned_as: Place | None = None,
     ) -> None:
         self._handler = handler
         self._params = params
         self._job = job
         self._output = output
-        self._local_rank = spawned_as
+        self._place = spawned_as or Place()
         self._spawned = spawned_as is not None
         self._events: queue.SimpleQueue[_Event] = queue.SimpleQueue()
         self._failures = 0
@@ -140,9 +142,7 @@ class Agent:
     def _take_part(self) -> None:
         """On a thread of its own: wait for a round, then for its end."""
         try:
-            seat = take_seat(
-                self._handler, self._params, self._local_rank or 0, lambda: self._stopping is None
-            )
+            seat = take_seat(self._handler, self._params, self._place, lambda: self._stopping is None)
             if seat is None:
                 return
             self._events.put(seat)
@@ -257,7 +257,8 @@ class Agent:
         return code
 
     def _tell(self, event: str, text: str, **details: object) -> None:
-        self._output.tell(event, text, local_rank=self._local_rank, **details)
+        named = self._place.rank if self._spawned else None
+        self._output.tell(event, text, local_rank=named, **details)
 
     def _print(self, stream: str, text: str) -> None:
         self._tell("output", text, stream=stream)

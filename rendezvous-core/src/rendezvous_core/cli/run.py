@@ -13,8 +13,10 @@ from rendezvous_core.cli.environment import run_environment
 from rendezvous_core.cli.exit_codes import ExitCode, fail
 from rendezvous_core.cli.options import NodeRange, Target, backend_options, output_options, run_id_option
 from rendezvous_core.cli.output import Output, create_output
+from rendezvous_core.cli.seat import Place
 from rendezvous_core.cli.spawn import Nodes
 from rendezvous_core.dynamic.handler import DynamicRendezvousHandler
+from rendezvous_core.plugins.loading import load_export
 from rendezvous_core.ports.endpoint import redact
 from rendezvous_core.registry import create_backend, get_rendezvous_handler
 
@@ -44,7 +46,14 @@ def _no_nan(ctx: click.Context, param: click.Parameter, value: float) -> float:
 )
 @click.option("--signal-group", is_flag=True, help="Signal also what the command has started.")
 @click.option("--local-addr", help="Where the others reach this node.")
-@click.option("--spawned-as", type=int, hidden=True)
+@click.option(
+    "--export",
+    "exports",
+    multiple=True,
+    metavar="jax|tensorflow|torch|...",
+    help="Give the command also the variables that this framework looks for.",
+)
+@click.option("--spawned-as", type=int, nargs=2, hidden=True)
 @output_options
 @click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
 def run(
@@ -58,7 +67,8 @@ def run(
     grace: float,
     signal_group: bool,
     local_addr: str | None,
-    spawned_as: int | None,
+    exports: tuple[str, ...],
+    spawned_as: tuple[int, int] | None,
     as_json: bool,
     command: tuple[str, ...],
 ) -> int:
@@ -72,7 +82,9 @@ def run(
             return fail(ExitCode.NOT_EXECUTABLE, f"{command[0]!r} is not executable.")
         return fail(ExitCode.NOT_FOUND, f"{command[0]!r} was not found.")
     target = Target(backend, endpoint, run_id, conf)
-    job = Job(command, max_restarts, grace, signal_group)
+    for name in exports:
+        load_export(name)
+    job = Job(command, max_restarts, grace, signal_group, exports)
     output = create_output(as_json=as_json)
     if spawn is not None:
         return _spawn(spawn, target, nodes, job, local_addr, output)
@@ -84,7 +96,7 @@ def run(
     handler = get_rendezvous_handler(params)
     if not isinstance(handler, DynamicRendezvousHandler):
         raise click.UsageError(f"The backend '{backend}' has no members that come and go; use another.")
-    return Agent(handler, params, job, output, spawned_as).run()
+    return Agent(handler, params, job, output, Place(*spawned_as) if spawned_as else None).run()
 
 
 def _spawn(
@@ -112,6 +124,7 @@ def _spawn(
         f"--max-restarts={job.max_restarts}",
         f"--grace={job.grace}",
         *(["--signal-group"] if job.signals_group else []),
+        *(f"--export={name}" for name in job.exports),
         *([f"--local-addr={local_addr}"] if local_addr else []),
         "--",
         *job.command,

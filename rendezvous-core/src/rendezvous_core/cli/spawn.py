@@ -15,6 +15,8 @@ from rendezvous_core.cli.exit_codes import ExitCode
 from rendezvous_core.cli.output import Output
 from rendezvous_core.cli.signals import STOPS, signals_to
 
+_RUN = [sys.executable, "-m", "rendezvous_core.cli", "run"]
+
 
 class _Told(NamedTuple):
     local_rank: int
@@ -49,7 +51,16 @@ class Nodes:
         self._rounds: set[str] = set()
         self._nodes = [
             subprocess.Popen(
-                [sys.executable, "-m", "rendezvous_core.cli", "run", f"--spawned-as={rank}", *arguments],
+                [
+                    sys.executable,
+                    "-m",
+                    "rendezvous_core.cli",
+                    "run",
+                    "--spawned-as",
+                    str(rank),
+                    str(number),
+                    *arguments,
+                ],
                 env=os.environ | environment,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,

@@ -177,6 +177,11 @@ class DynamicRendezvousHandler(RendezvousHandler):
         """The id under which this node appears in events and in ``rdzv status``."""
         return self._driver.node.member.node
 
+    @property
+    def address(self) -> str:
+        """Where the others reach this node."""
+        return self._address
+
     def get_backend(self) -> str:
         """See base class."""
         return self._backend.name

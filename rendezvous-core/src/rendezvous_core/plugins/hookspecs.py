@@ -4,10 +4,11 @@ An entry point of the group ``rendezvous.backends`` names a module or an object 
 one backend, or of several: ``params.backend`` tells which is asked for. Options, handler, backend and
 store are asked of that plugin alone. What belongs to no backend goes into the group
 ``rendezvous.plugins``, and what makes stores of ours out of another package's into ``rendezvous.stores``,
-by that package's name.
+by that package's name. What a framework wants in the environment of its processes goes into the group
+``rendezvous.exports``, by the framework's name.
 
-Rank policies and observers of every loaded plugin are called, whatever backend is in use: those of
-``rendezvous.plugins`` first, each group in the order of its entry points' names.
+Rank policies, observers and environments of every loaded plugin are called, whatever backend is in use:
+those of ``rendezvous.plugins`` first, each group in the order of its entry points' names.
 """
 
 from collections.abc import Mapping, Sequence
@@ -44,6 +45,37 @@ class RendezvousEvent:
     """The same for people."""
     details: Mapping[str, object] = field(default_factory=dict)
     """What else is known, by name; plain values that JSON can hold."""
+
+
+@dataclass(frozen=True, slots=True)
+class RendezvousSeat:
+    """The place of a node's command in a round."""
+
+    run_id: str
+    round: int
+    rank: int
+    world_size: int
+    local_rank: int
+    """The place among the nodes that one ``--spawn`` started; 0 without."""
+    local_world_size: int
+    """How many nodes that started; 1 without."""
+    address: str
+    """Where others reach this node."""
+    master_addr: str
+    """With ``master_port`` the address that rank 0 chose for this round."""
+    master_port: int
+    store: Store
+    """The store of the round."""
+
+    @property
+    def group_rank(self) -> int:
+        """Which of the groups of ``local_world_size`` nodes it is in."""
+        return self.rank // self.local_world_size
+
+    @property
+    def group_world_size(self) -> int:
+        """How many such groups there are."""
+        return -(-self.world_size // self.local_world_size)
 
 
 class RankCandidate(Protocol):
@@ -122,6 +154,16 @@ def rendezvous_assign_ranks(
     coordinator calls it, so nodes need not agree on it; it must not block. ``None`` leaves it to
     the next plugin, at last to core, which keeps the survivors' order and fills the holes; so
     does, with an error in the log, an exception or a result that is no order of the members.
+    """
+
+
+@hookspec
+def rendezvous_environment(seat: RendezvousSeat) -> Mapping[str, str] | None:
+    """Return variables for the command of ``rdzv run`` in one round, beside those that it gets anyway.
+
+    Called once a round on a thread of its own, which may meet the other nodes through ``seat.store``: its
+    waits end with `RendezvousTimeoutError` from time to time, which is to be let through; if the round
+    is still worth it the hook is called again. Any other exception ends the node.
     """
 
 

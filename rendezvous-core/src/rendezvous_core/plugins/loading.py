@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 import pluggy
 
 from rendezvous_core.plugins import hookspecs as _hookspecs
-from rendezvous_core.plugins.hookspecs import PROJECT, RankCandidate, RendezvousEvent
-from rendezvous_core.ports.errors import RendezvousError
+from rendezvous_core.plugins.hookspecs import PROJECT, RankCandidate, RendezvousEvent, RendezvousSeat
+from rendezvous_core.ports.errors import RendezvousConnectionError, RendezvousError, RendezvousTimeoutError
 from rendezvous_core.ports.options import Option
 from rendezvous_core.ports.parameters import RendezvousParameters
 from rendezvous_core.ports.settings import HANDLER_OPTIONS
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 BACKENDS = "rendezvous.backends"
 PLUGINS = "rendezvous.plugins"
 STORES = "rendezvous.stores"
+EXPORTS = "rendezvous.exports"
 
 _ADAPTERS = {"torch": "rendezvous-c10d"}
 """Which distribution knows the stores of a package."""
@@ -158,6 +159,39 @@ def load_plugins() -> None:
         for point in _entry_points(PLUGINS):
             _load(point)
         _plugins_loaded = True
+
+
+def load_export(name: str) -> None:
+    """Load what a framework wants in the environment of its processes.
+
+    Raises:
+        ValueError: nobody knows the framework; names those that are known.
+        RendezvousPluginError: it cannot be loaded.
+    """
+    points = {point.name: point for point in _entry_points(EXPORTS)}
+    if name not in points:
+        raise ValueError(f"Nobody exports variables for {name!r}; there are: {', '.join(sorted(points))}.")
+    _load(points[name])
+
+
+def environment_of(seat: RendezvousSeat) -> dict[str, str]:
+    """Return what all plugins want in the environment of a command.
+
+    Raises:
+        RendezvousTimeoutError, RendezvousConnectionError: see the hook `rendezvous_environment`.
+        RendezvousPluginError: a plugin has failed, or returned something else.
+    """
+    environment: dict[str, str] = {}
+    for plugin in _loaded:
+        try:
+            for wanted in plugin.call("rendezvous_environment", list, seat=seat) or ():
+                environment.update({str(name): str(value) for name, value in dict(wanted).items()})
+        except (RendezvousTimeoutError, RendezvousConnectionError, RendezvousPluginError):
+            raise
+        except Exception as error:
+            problem = f"failed in rendezvous_environment: {type(error).__name__}: {error}"
+            raise plugin.error(problem) from error
+    return environment
 
 
 def adapt_store(store: object) -> Store:
