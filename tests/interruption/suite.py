@@ -152,7 +152,8 @@ class Trial:
         store = self._subject.store
         assert store is not None
         store.set("after", "value")
-        assert store.get("after") == b"value"
+        # Others may have formed a round or two meanwhile, and then forget what this one stored.
+        assert store.peek_all(["after"]) in ([b"value"], [None])
 
     def _has_not_begun(self) -> bool:
         """Whether the ask has left no trace: the node is in the round in which it was."""

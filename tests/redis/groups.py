@@ -189,9 +189,12 @@ def free_port() -> int:
 
 
 def cluster_port() -> int:
-    """A port that nobody uses, and whose companion for the bus of a cluster nobody uses either."""
+    """A port that nobody uses, and whose companion for the bus of a cluster nobody uses either.
+
+    Both are below those that systems give to connections, one of which could come between.
+    """
     while True:
-        port = random.randint(20000, 32000)
+        port = random.randint(10000, 22000)
         with (
             suppress(OSError),
             socket.create_server(("127.0.0.1", port)),
