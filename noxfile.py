@@ -27,7 +27,7 @@ PYPROJECTS: dict[str, dict[str, Any]] = {
     for path in sorted(Path(__file__).parent.glob("rendezvous-*/pyproject.toml"))
 }
 PROJECTS: dict[str, dict[str, Any]] = {name: each["project"] for name, each in PYPROJECTS.items()}
-BY_LATER_PYTHONS = {
+BY_LATEST_PYTHON = {
     "rendezvous-core": [
         "tests/core",
         "--ignore=tests/core/faults",
@@ -94,18 +94,21 @@ def gate_tests(name: str, python: str) -> list[str]:
     """What every change has to pass: each kind of fault on each backend once, by the oldest Python."""
     chosen = own_tests(name, python, schedules=4_000)
     if python != pythons(name)[0]:
-        chosen = BY_LATER_PYTHONS.get(name, chosen)
+        chosen = BY_LATEST_PYTHON.get(name, chosen)
     return [*chosen, "-m", "not thorough"]
 
 
-EACH = nox.parametrize(
-    "python, name",
-    [
+GATE = {name: list(dict.fromkeys([pythons(name)[0], pythons(name)[-1]])) for name in PROJECTS}
+"""Versions between the oldest and the latest only repeat what those have shown."""
+
+
+def each(versions: dict[str, list[str]]) -> list[Any]:
+    """One session for each distribution and version."""
+    return [
         nox.param(python, name, id=f"{name.removeprefix('rendezvous-')}-{python}")
-        for name in PROJECTS
-        for python in pythons(name)
-    ],
-)
+        for name, several in versions.items()
+        for python in several
+    ]
 
 
 @nox.session
@@ -133,14 +136,14 @@ def types(session: nox.Session) -> None:
 
 
 @nox.session
-@EACH
+@nox.parametrize("python, name", each(GATE))
 def tests(session: nox.Session, name: str) -> None:
     """The tests of one distribution, by one interpreter, that every change has to pass."""
     run_tests(session, name, *gate_tests(name, str(session.python)))
 
 
 @nox.session(default=False)
-@EACH
+@nox.parametrize("python, name", each({name: pythons(name) for name in PROJECTS}))
 def thorough(session: nox.Session, name: str) -> None:
     """All tests of one distribution, by one interpreter: longer histories, every kind of server."""
     session.env["RENDEZVOUS_KIT_EFFORT"] = "5"
