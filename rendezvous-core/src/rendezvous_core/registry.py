@@ -11,10 +11,10 @@ from rendezvous_core.plugins.loading import (
     load_plugins,
 )
 from rendezvous_core.ports.backend import MembershipBackend, RendezvousBackend
-from rendezvous_core.ports.endpoint import redact
 from rendezvous_core.ports.handler import RendezvousHandler
 from rendezvous_core.ports.options import Option, check_options
 from rendezvous_core.ports.parameters import RendezvousParameters
+from rendezvous_core.ports.redaction import redact
 from rendezvous_core.ports.settings import HANDLER_OPTIONS
 from rendezvous_core.ports.spelling import nearest
 from rendezvous_core.ports.store import Store
@@ -175,7 +175,7 @@ def backend_options(params: RendezvousParameters) -> tuple[Option, ...] | None:
 def _check_options(plugin: Plugin, params: RendezvousParameters) -> tuple[Option, ...] | None:
     options = plugin.options(params)
     if options is not None:
-        params.hide(name for option in options if option.secret for name in option.names)
+        params.declare({name: option.secret for option in options for name in option.names})
         check_options(params.backend, params.config, options)
     return options
 

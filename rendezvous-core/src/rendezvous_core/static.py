@@ -13,11 +13,12 @@ from collections.abc import Sequence
 from rendezvous_core.dynamic.handler import DynamicRendezvousHandler, create_handler
 from rendezvous_core.plugins.hookspecs import hookimpl
 from rendezvous_core.ports.backend import RendezvousBackend
-from rendezvous_core.ports.endpoint import parse_endpoint, redact
+from rendezvous_core.ports.endpoint import parse_endpoint
 from rendezvous_core.ports.errors import RendezvousStateError
 from rendezvous_core.ports.handler import RendezvousHandler, RendezvousInfo, RendezvousStoreInfo
 from rendezvous_core.ports.options import Option
 from rendezvous_core.ports.parameters import RendezvousParameters
+from rendezvous_core.ports.redaction import redact
 from rendezvous_core.registry import backend_options, create_backend, create_store
 
 

@@ -8,7 +8,7 @@ from typing import NoReturn
 from urllib.parse import parse_qsl, unquote
 
 from rendezvous_core import Endpoint, parse_endpoint, parse_endpoints
-from rendezvous_core.ports.endpoint import redact
+from rendezvous_core.ports.redaction import redact
 from rendezvous_redis._options import RedisOptions
 from rendezvous_redis._tls import tls_context
 
@@ -146,7 +146,7 @@ def _credentials(kind: str, *sources: Credentials) -> Credentials:
 
 def _db(endpoint: str, text: str) -> int | None:
     if text and not text.isdecimal():
-        _refuse(endpoint, f"must name its database by a number, not {text!r}")
+        _refuse(endpoint, "must name its database by a number")
     return int(text) if text else None
 
 

@@ -17,7 +17,7 @@ from rendezvous_core.cli.seat import Place
 from rendezvous_core.cli.spawn import Nodes
 from rendezvous_core.dynamic.handler import DynamicRendezvousHandler
 from rendezvous_core.plugins.loading import load_export
-from rendezvous_core.ports.endpoint import redact
+from rendezvous_core.ports.redaction import redact
 from rendezvous_core.registry import create_backend, get_rendezvous_handler
 
 _LAST_CALL = "2"

@@ -11,8 +11,8 @@ import click
 from rendezvous_core.cli.exit_codes import ExitCode, fail
 from rendezvous_core.cli.look import Lookout, RunLook
 from rendezvous_core.cli.options import Target, backend_options, output_options, run_id_option
-from rendezvous_core.ports.endpoint import redact
 from rendezvous_core.ports.errors import RendezvousConnectionError
+from rendezvous_core.ports.redaction import redact
 from rendezvous_core.registry import get_rendezvous_handler
 
 _PERIOD = 1.0

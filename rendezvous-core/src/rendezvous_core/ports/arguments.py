@@ -11,7 +11,8 @@ from numbers import Real
 from types import FunctionType
 from typing import Any, SupportsIndex
 
-from rendezvous_core.ports.limits import MAX_INTEGER, MAX_SECONDS, is_unicode, shown
+from rendezvous_core.ports.limits import MAX_INTEGER, MAX_SECONDS, is_unicode
+from rendezvous_core.ports.redaction import shown
 
 _Method = Callable[..., Any]
 

@@ -4,10 +4,10 @@ import ipaddress
 import re
 from typing import NamedTuple
 
+from rendezvous_core.ports.redaction import redact, shown_name
+
 _PORT = re.compile(r"[0-9]{1,5}", re.ASCII)
 _HOST = re.compile(r"(?!-)[\w-]{1,63}(?<!-)(\.(?!-)[\w-]{1,63}(?<!-))*\.?")
-_USERINFO = re.compile(r"(?<=://)([^\s/@:]*):\S*@")
-_QUERY = re.compile(r"([?&][^=&\s]*(?:pass|pwd|secret|token|key)[^=&\s]*=)[^&#\s'\"]*", re.IGNORECASE)
 
 
 class Endpoint(NamedTuple):
@@ -32,8 +32,7 @@ def parse_endpoint(endpoint: str | None, default_port: int) -> Endpoint:
     text = (endpoint or "").strip()
     if not text:
         return Endpoint("localhost", default_port)
-    if "://" in text:
-        raise _invalid(text, "is a URL; write host or host:port")
+    _check_plain(text)
     if text.startswith("["):
         host, bracket, rest = text[1:].partition("]")
         if not bracket or (rest and not rest.startswith(":")) or not _is_ipv6(host):
@@ -55,6 +54,7 @@ def parse_endpoints(endpoints: str | None, default_port: int) -> list[Endpoint]:
         ValueError: an item is no endpoint, or empty.
     """
     text = (endpoints or "").strip()
+    _check_plain(text)  # before it is cut: a password may hold a comma
     items = text.split(",")
     if len(items) > 1 and not all(item.strip() for item in items):
         raise _invalid(text, "has an empty item; write host1:port1,host2:port2")
@@ -69,21 +69,26 @@ def parse_config(config: str) -> dict[str, str]:
     """
     options: dict[str, str] = {}
     for item in config.split(",") if config.strip() else []:
-        key, _, value = (part.strip() for part in item.partition("="))
-        if not key:
+        key, sign, value = (part.strip() for part in item.partition("="))
+        if not key or (options and not sign):  # without its sign it may be the rest of a password
             raise ValueError(
                 f"The rendezvous configuration ({len(options) + 1}. item) must be in the format "
-                "<key1>=<value1>,...,<keyN>=<valueN>."
+                "<key1>=<value1>,...,<keyN>=<valueN>; no value can hold a comma."
             )
         if not value:
-            raise ValueError(f"The rendezvous configuration option '{key}' must have a value: {key}=<value>.")
+            name = shown_name(key)
+            raise ValueError(
+                f"The rendezvous configuration option {name} must have a value: {name[1:-1]}=<value>."
+            )
         options[key] = value
     return options
 
 
-def redact(text: str) -> str:
-    """Hide the passwords of URLs in ``text``, so that it can be logged."""
-    return _QUERY.sub(r"\1***", _USERINFO.sub(r"\1:***@", text))
+def _check_plain(text: str) -> None:
+    if "://" in text:
+        raise _invalid(text, "is a URL; write host or host:port")
+    if "@" in text or "?" in text:
+        raise _invalid(text, "has a user or a query; write host or host:port, and give options beside it")
 
 
 def _is_ipv6(host: str) -> bool:
@@ -106,7 +111,9 @@ def _check_host(endpoint: str, host: str) -> None:
 
 def _port(endpoint: str, text: str) -> int:
     if not _PORT.fullmatch(text) or int(text) > 65535:
-        raise _invalid(endpoint, f"must have a port between 0 and 65535 after its colon, not {text!r}")
+        raise _invalid(
+            endpoint, f"must have a port between 0 and 65535 after its colon, not {redact(text)!r}"
+        )
     return int(text)
 
 

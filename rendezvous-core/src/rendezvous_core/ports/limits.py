@@ -10,7 +10,7 @@ from datetime import timedelta
 from numbers import Real
 from typing import Any, SupportsIndex
 
-from rendezvous_core.ports.endpoint import redact
+from rendezvous_core.ports.redaction import shown
 
 MAX_NODES = 1_000_000
 MAX_RUN_ID = 512
@@ -186,16 +186,6 @@ def span(least: float, most: float) -> str:
 def number(value: float) -> str:
     """Write a bound as people do, without an exponent."""
     return str(int(value)) if value == int(value) else f"{value:g}"
-
-
-def shown(value: object) -> str:
-    """Write ``value`` for an error: short, without the passwords of URLs, whatever it is."""
-    try:
-        text = repr(value)
-    except Exception:  # an integer of thousands of digits, say
-        text = f"a {type(value).__name__} that cannot be shown"
-    text = redact(text)
-    return text if len(text) <= 80 else f"{text[:60]}...{text[-17:]}"
 
 
 def refusal(what: str, value: object, expected: str) -> ValueError:

@@ -17,10 +17,10 @@ from rendezvous_core.ports.limits import (
     check_text,
     number,
     parse_boolean,
-    shown,
     span,
 )
 from rendezvous_core.ports.parameters import RendezvousParameters
+from rendezvous_core.ports.redaction import HIDDEN, shown, shown_name
 from rendezvous_core.ports.spelling import did_you_mean
 
 Kind = Literal["seconds", "integer", "boolean", "text", "path", "choice", "pairs"]
@@ -133,7 +133,7 @@ class Option:
         try:
             return self._parse(value)
         except ValueError:
-            hidden = "'***'" if self.secret else shown(value)
+            hidden = f"'{HIDDEN}'" if self.secret else shown(value)
             # The cause would show a secret once more.
             raise ValueError(f"The option '{self.name}' ({hidden}) must be {self.values}.") from None
 
@@ -197,7 +197,9 @@ def check_options(backend: str, given: Mapping[str, object], options: Iterable[O
             if value is not None:
                 known[name].check(value)
         elif (name, str(value)) != ("timeout", str(TORCHRUN_TIMEOUT)):
-            raise ValueError(f"The backend '{backend}' has no option '{name}'{_advice(backend, name, known)}")
+            raise ValueError(
+                f"The backend '{backend}' has no option {shown_name(name)}{_advice(backend, name, known)}"
+            )
 
 
 def _advice(backend: str, name: str, known: Iterable[str]) -> str:

@@ -2,10 +2,9 @@
 
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Mapping
 from typing import Any
 
-from rendezvous_core.ports.endpoint import redact
 from rendezvous_core.ports.limits import (
     MAX_ENDPOINT,
     MAX_RUN_ID,
@@ -14,10 +13,11 @@ from rendezvous_core.ports.limits import (
     check_run_id,
     check_text,
     parse_boolean,
-    shown,
 )
+from rendezvous_core.ports.redaction import HIDDEN, redact, shown, shown_name
 
-_SECRET = re.compile(r"pass|pwd|secret|token|credential|auth|key", re.IGNORECASE)
+_SECRET = re.compile(r"pass|pw|pin|secret|token|bearer|cred|auth|key", re.IGNORECASE)
+"""Names of numbers that are not shown, where nobody has declared what they are."""
 
 
 class RendezvousParameters:
@@ -58,7 +58,7 @@ class RendezvousParameters:
         self.min_nodes, self.max_nodes = check_nodes(min_nodes, max_nodes)
         self.local_addr = check_address(local_addr)
         self.config = kwargs
-        self._secrets: frozenset[str] = frozenset()
+        self._declared: dict[str, bool] = {}
 
     def get(self, key: str, default: Any = None) -> Any:
         """Return the option ``key``, or ``default`` where it is not given."""
@@ -89,8 +89,8 @@ class RendezvousParameters:
             return None
         try:
             number = int(value)
-        except (TypeError, ValueError, OverflowError) as error:
-            raise self._invalid(key, value, "integer") from error
+        except (TypeError, ValueError, OverflowError):
+            raise self._invalid(key, value, "integer") from None  # the cause would show a secret once more
         if isinstance(value, float) and value != number:
             raise self._invalid(key, value, "integer")
         return number
@@ -106,27 +106,36 @@ class RendezvousParameters:
             return None
         try:
             number = float(value)
-        except (TypeError, ValueError, OverflowError) as error:
-            raise self._invalid(key, value, "number") from error
+        except (TypeError, ValueError, OverflowError):
+            raise self._invalid(key, value, "number") from None  # the cause would show a secret once more
         if not math.isfinite(number):
             raise self._invalid(key, value, "number")
         return number
 
-    def hide(self, names: Iterable[str]) -> None:
-        """Show the options of these names as ``***`` from now on, beside those whose names tell."""
-        self._secrets = self._secrets.union(names)
+    def declare(self, secrets: Mapping[str, bool]) -> None:
+        """Say of options, by their names, whether they are secret: those that are not may be shown.
+
+        Of others only numbers and booleans are shown, unless their names tell that they are secret.
+        """
+        self._declared = {**self._declared, **secrets}
 
     def __repr__(self) -> str:
         fields = ["backend", "endpoint", "run_id", "min_nodes", "max_nodes", "local_addr"]
-        told = [f"{name}={redact(repr(getattr(self, name)))}" for name in fields]
-        told += [f"{key}={self._shown(key, value)}" for key, value in self.config.items()]
+        told = [f"{name}={_redacted(getattr(self, name))}" for name in fields]
+        told += [f"{shown_name(key)[1:-1]}={self._shown(key, value)}" for key, value in self.config.items()]
         return f"{type(self).__name__}({', '.join(told)})"
 
     def _invalid(self, key: str, value: object, kind: str) -> ValueError:
         return ValueError(
-            f"The rendezvous configuration option '{key}' ({self._shown(key, value)}) does not represent "
-            f"a valid {kind} value."
+            f"The rendezvous configuration option {shown_name(key)} ({self._shown(key, value)}) does not "
+            f"represent a valid {kind} value."
         )
 
     def _shown(self, key: str, value: object) -> str:
-        return "'***'" if key in self._secrets or _SECRET.search(key) else shown(value)
+        is_number = isinstance(value, bool | int | float) and not _SECRET.search(key)
+        is_secret = self._declared.get(key, value is not None and not is_number)
+        return f"'{HIDDEN}'" if is_secret else shown(value)
+
+
+def _redacted(value: object) -> str:
+    return repr(redact(value) if isinstance(value, str) else value)

@@ -11,7 +11,8 @@ from typing import Any, Literal, NoReturn
 from rendezvous_core.ports.arguments import check_seconds_of, guard
 from rendezvous_core.ports.calls import shielded_method
 from rendezvous_core.ports.errors import RendezvousError, RendezvousTimeoutError
-from rendezvous_core.ports.limits import MAX_INTEGER, check_integer, is_unicode, shown
+from rendezvous_core.ports.limits import MAX_INTEGER, check_integer, is_unicode
+from rendezvous_core.ports.redaction import shown
 
 Timeout = timedelta | float
 """A duration: a `timedelta` (as torch's stores take it) or a number of seconds."""

@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterable
 from typing import TypeVar
 
 from rendezvous_core.ports.calls import shielded
-from rendezvous_core.ports.endpoint import redact
 from rendezvous_core.ports.errors import RendezvousError
+from rendezvous_core.ports.redaction import redact
 from rendezvous_core.sqlite import events
 from rendezvous_core.sqlite.errors import explain, is_busy, locked
 from rendezvous_core.sqlite.file import File

@@ -6,6 +6,7 @@ from rendezvous_core.plugins.hookspecs import hookimpl
 from rendezvous_core.ports.backend import RendezvousBackend
 from rendezvous_core.ports.options import Option
 from rendezvous_core.ports.parameters import RendezvousParameters
+from rendezvous_core.ports.redaction import redact
 from rendezvous_core.sqlite.backend import SqliteBackend
 from rendezvous_core.sqlite.store import SqliteStore
 
@@ -23,10 +24,11 @@ def rendezvous_backend(params: RendezvousParameters) -> SqliteBackend:
     Raises:
         ValueError: the endpoint is the address of a server, or no path; or the run id is empty.
     """
-    if re.match(r"[^/]*:(?!//)", params.endpoint) or "\0" in params.endpoint:
+    if re.match(r"[^/]*:(?!//)|[^/]*\?.*=", params.endpoint) or "\0" in params.endpoint:
         raise ValueError(
-            f"The endpoint of the sqlite backend is the path of a file, not {params.endpoint!r}: leave it "
-            "empty for the default one, write ./ before a name like this, or name the backend that it is for."
+            f"The endpoint of the sqlite backend is the path of a file, not {redact(params.endpoint)!r}: "
+            "leave it empty for the default one, write ./ before a name like this, or name the backend that "
+            "it is for."
         )
     return SqliteBackend(params.endpoint, params.run_id)
 
