@@ -79,7 +79,9 @@ def test_no_backend_of_core_shows_a_secret(backend: str, endpoint: str, wrong: d
 
 
 @given(
-    st.sampled_from(["sqlite", "static", "redis"]), endpoints, st.sampled_from(["pw", "bearer", "passwort"])
+    st.sampled_from(["sqlite", "static", "redis", ""]),
+    endpoints,
+    st.sampled_from(["pw", "bearer", "passwort"]),
 )
 @settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_rdzv_prints_no_secret(
@@ -89,5 +91,6 @@ def test_rdzv_prints_no_secret(
     endpoint: str,
     name: str,
 ) -> None:
+    monkeypatch.delenv("RDZV_BACKEND", raising=False)
     for conf in (f"{name}={MARKER},join_timeout=0.01", "join_timeout=0.01,last_call_timeout=0.01"):
         assert MARKER not in typed(backend, endpoint, conf, monkeypatch, capsys)

@@ -136,7 +136,8 @@ def typed(
     with listening() as said:
         for command in (["status", "--run-id=run"], ["doctor"], ["run", "--nodes=1", "--run-id=run"]):
             last = ["--", "true"] if command[0] == "run" else []
-            where = [f"--backend={backend}", f"--endpoint={endpoint}", f"--conf={conf}"]
+            where = [f"--endpoint={endpoint}", f"--conf={conf}"]
+            where += [f"--backend={backend}"] if backend else []
             monkeypatch.setattr("sys.argv", ["rdzv", *command, *where, *last])
             with pytest.raises(SystemExit):
                 main()

@@ -11,6 +11,7 @@ import click
 from rendezvous_core.cli.environment import BACKEND, CONF, ENDPOINT, RUN_ID
 from rendezvous_core.ports.endpoint import parse_config
 from rendezvous_core.ports.parameters import RendezvousParameters
+from rendezvous_core.ports.redaction import redact, shown
 from rendezvous_core.registry import backend_of
 from rendezvous_core.sqlite.path import default_path
 
@@ -113,8 +114,8 @@ def _implied(endpoint: str) -> str:
     bare = endpoint and not any(mark in endpoint for mark in ("/", ":"))
     if bare and not endpoint.endswith(_FILES) and not os.path.exists(endpoint):
         raise click.UsageError(
-            f"Which backend is at '{endpoint}'? Name it with --backend, as 'rdzv backends' lists them; "
-            f"for a file of sqlite write --endpoint ./{endpoint}"
+            f"Which backend is at {shown(endpoint)}? Name it with --backend, as 'rdzv backends' lists them; "
+            f"for a file of sqlite write --endpoint ./{redact(endpoint)}"
         )
     return "sqlite"
 
