@@ -84,7 +84,7 @@ _values = st.sampled_from(
     ]
 )
 _names = st.sampled_from(
-    ["pw", "bearer", "passwort", "x-api-key", "auth", "nested", "db_password", f"a b={MARKER}", "timeout"]
+    ["pw", "bearer", "passwort", "x-api-key", "auth", "nested", "db_password", f"a b={MARKER}"]
 )
 
 
@@ -93,7 +93,9 @@ def options(*secrets: str) -> st.SearchStrategy[dict[str, Any]]:
     wrong = st.sampled_from([{"auth": {"password": MARKER}}, [MARKER], Holder(MARKER), MARKER.encode()])
     choices = [
         st.dictionaries(_names, _values, min_size=1, max_size=2),
-        st.dictionaries(st.sampled_from(["join_timeout", "last_call", "metadata"]), wrong, min_size=1),
+        st.dictionaries(
+            st.sampled_from(["join_timeout", "timeout", "last_call", "metadata"]), wrong, min_size=1
+        ),
     ]
     if secrets:
         choices.append(st.dictionaries(st.sampled_from(secrets), _values, min_size=1))
