@@ -4,12 +4,14 @@ import logging
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from typing import Any, ClassVar
 
 import pytest
 
 from rendezvous_core import RendezvousConnectionError, RendezvousParameters, get_rendezvous_handler
+from rendezvous_core.registry import create_backend
 from rendezvous_core.testing import PluginSuite
 from rendezvous_etcd import EtcdServer, create_rdzv_handler, server
 from rendezvous_etcd.legacy import handler as legacy
@@ -88,6 +90,22 @@ def test_the_legacy_handler_says_once_that_it_is_superseded(caplog: pytest.LogCa
         server.stop()
     (message,) = caplog.messages
     assert "superseded: use the backend 'etcd-v3'" in message
+
+
+@pytest.mark.parametrize("backend", ["etcd-v2", "etcd-v3"])
+def test_the_server_tells_its_version_and_its_time(backend: str) -> None:
+    told = EtcdServer()
+    told.start(stderr=subprocess.DEVNULL)
+    try:
+        opened = create_backend(RendezvousParameters(backend, told.get_endpoint(), "run", 1, 1))
+        facts = opened.server_facts()
+        opened.close()
+    finally:
+        told.stop()
+    assert facts is not None
+    assert facts.server.startswith("etcd 3.")
+    assert facts.clock is not None
+    assert abs(facts.clock - time.time()) < 60
 
 
 @pytest.mark.parametrize("backend", ["etcd-v2", "etcd-v3"])

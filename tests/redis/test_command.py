@@ -1,6 +1,8 @@
 """The example of the README: two machines, each with one node of the same run."""
 
+import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -78,3 +80,13 @@ def test_the_scheme_of_an_endpoint_names_the_backend(
         status = rdzv(server, "status", "--backend", "", "--endpoint", endpoint, "--run-id", run_id)
         assert "on the backend 'redis'" in status.communicate(timeout=60)[1]
     assert not list(tmp_path.iterdir())
+
+
+def test_the_doctor_knows_the_server(server: RedisServer) -> None:
+    with server:
+        report, errors = rdzv(server, "doctor", "--json").communicate(timeout=60)
+    checks = {check["check"]: check for check in json.loads(report)["checks"]}
+    assert all(check["ok"] for check in checks.values()), (report, errors)
+    assert re.search(r"(redis|valkey) [0-9.]+ by redis-py [0-9]", checks["versions"]["text"])
+    assert abs(checks["clock"]["offset"]) < 60
+    assert PASSWORD not in report + errors

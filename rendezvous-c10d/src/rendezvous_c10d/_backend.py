@@ -2,10 +2,11 @@
 
 from collections.abc import Sequence
 
+import torch
 from torch.distributed import Store
 
 from rendezvous_c10d._c10d_store import C10dStore
-from rendezvous_core import StoreBackend
+from rendezvous_core import ServerFacts, StoreBackend
 
 
 class C10dRendezvousBackend(StoreBackend):
@@ -30,6 +31,10 @@ class C10dRendezvousBackend(StoreBackend):
     def hosts(self) -> Sequence[str] | None:
         """See base class."""
         return self._store.hosts
+
+    def server_facts(self) -> ServerFacts:
+        """See base class."""
+        return ServerFacts(type(self._store).__name__, f"torch {torch.__version__}")
 
     def _wait(self, key: str, timeout: float) -> bool:
         # Not `Store.wait`, which asks once more whether the key is there, for a wait ends also when somebody

@@ -14,6 +14,7 @@ from rendezvous_core.plugins.loading import installed_backends as installed_back
 from rendezvous_core.ports.backend import Members as Members
 from rendezvous_core.ports.backend import MembershipBackend as MembershipBackend
 from rendezvous_core.ports.backend import RendezvousBackend as RendezvousBackend
+from rendezvous_core.ports.backend import ServerFacts as ServerFacts
 from rendezvous_core.ports.backend import Token as Token
 from rendezvous_core.ports.endpoint import Endpoint as Endpoint
 from rendezvous_core.ports.endpoint import parse_endpoint as parse_endpoint
@@ -38,6 +39,7 @@ from rendezvous_core.ports.store import Store as Store
 from rendezvous_core.registry import RendezvousHandlerCreator as RendezvousHandlerCreator
 from rendezvous_core.registry import RendezvousHandlerRegistry as RendezvousHandlerRegistry
 from rendezvous_core.registry import UnknownBackendError as UnknownBackendError
+from rendezvous_core.registry import WholeHandlerError as WholeHandlerError
 from rendezvous_core.registry import backend_of as backend_of
 from rendezvous_core.registry import backend_options as backend_options
 from rendezvous_core.registry import get_rendezvous_handler as get_rendezvous_handler

@@ -41,6 +41,10 @@ class UnknownBackendError(RendezvousPluginError, ValueError):
     """No installed distribution provides the backend; the message says what is installed."""
 
 
+class WholeHandlerError(RendezvousPluginError, ValueError):
+    """The backend builds whole handlers and opens nothing that could be looked at."""
+
+
 class RendezvousHandlerRegistry:
     """Creates handlers by the name of their backend.
 
@@ -117,12 +121,17 @@ def get_rendezvous_handler(params: RendezvousParameters) -> RendezvousHandler:
 def create_backend(params: RendezvousParameters) -> MembershipBackend:
     """Open the backend of a run without taking part in it; the caller closes it.
 
-    Raises as `RendezvousHandlerRegistry.create_handler`; `RendezvousPluginError` also where the
-    plugin builds a whole handler instead.
+    Raises as `RendezvousHandlerRegistry.create_handler`; `WholeHandlerError` where the plugin builds
+    a whole handler instead.
     """
     plugin = _plugin(params.backend)
     if plugin.implements("rendezvous_handler") and not plugin.implements("rendezvous_backend"):
-        raise plugin.error("builds whole handlers and opens no backend: it can be joined, not looked at")
+        raise WholeHandlerError(
+            f"The rendezvous backend '{plugin.name}' of {plugin.distribution} builds whole handlers and "
+            "opens no backend: it can be joined, not looked at.",
+            plugin.name,
+            plugin.distribution,
+        )
     _check_options(plugin, params)
     return _open_backend(plugin, params)
 

@@ -3,10 +3,11 @@
 import re
 import time
 from functools import partial
+from importlib.metadata import version
 from secrets import token_hex
 from typing import Any
 
-from rendezvous_core import Members, MembershipBackend, RendezvousStateError, Token
+from rendezvous_core import Members, MembershipBackend, RendezvousStateError, ServerFacts, Token
 from rendezvous_redis._link import Command, Link
 from rendezvous_redis._run import RedisRun
 from rendezvous_redis._scripts import PUT_MEMBER, REMOVE_MEMBER, SET_STATE
@@ -42,6 +43,13 @@ class RedisRendezvousBackend(MembershipBackend):
     def hosts(self) -> list[str]:
         """See base class."""
         return self._client.hosts
+
+    def server_facts(self) -> ServerFacts:
+        """See base class. These two commands need no permission of those that the README lists."""
+        hello, (whole, micros) = self._client.call_all(("HELLO",), ("TIME",), patience=self._patience)
+        told = hello if isinstance(hello, dict) else dict(zip(hello[::2], hello[1::2], strict=True))
+        server = f"{told[b'server'].decode()} {told[b'version'].decode()}"
+        return ServerFacts(server, f"redis-py {version('redis')}", int(whole) + int(micros) / 1e6)
 
     @property
     def run(self) -> RedisRun:

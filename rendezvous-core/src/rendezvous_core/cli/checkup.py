@@ -3,7 +3,7 @@
 import statistics
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 
@@ -31,10 +31,14 @@ class Finding:
 
     check: str
     ok: bool
-    seconds: float | None
-    """How long the thing takes: the median of several times."""
-    problem: str | None = None
+    took: Mapping[str, float] | None = None
+    """How long each operation takes, in seconds: the median of several times."""
+    text: str | None = None
+    """What was found out, or went wrong."""
     remedy: str | None = None
+    """What to do, where ``text`` does not say it itself."""
+    offset: float | None = None
+    """By how many seconds this node's clock is ahead."""
 
 
 class Broken(RendezvousError):
@@ -87,12 +91,18 @@ class Patient:
             backend.close()
 
 
-def check_reading(patient: Patient) -> float:
+Times = Mapping[str, float]
+
+
+_PRIMARY = "Name the primary server: a replica, a cache or a backend that does this makes nodes disagree."
+
+
+def check_reading(patient: Patient) -> Times:
     """Read the state."""
-    return _median(patient.backends[0].get_state)
+    return {"read": _median(patient.backends[0].get_state)}
 
 
-def check_fencing(patient: Patient) -> float:
+def check_fencing(patient: Patient) -> Times:
     """Write by compare-and-set, and see that every outdated token is refused."""
     one, other = patient.backends
     first = patient.new_state()
@@ -109,10 +119,10 @@ def check_fencing(patient: Patient) -> float:
     found = other.get_state()
     if found is None or found[1] != token:
         raise Broken("another handle does not see the last write")
-    return took
+    return {"write": took}
 
 
-def check_notification(patient: Patient) -> float:
+def check_notification(patient: Patient) -> Times:
     """Have two handles wait for each other's writes in turn."""
     found = patient.backends[0].get_state()
     assert found is not None, "the checks before wrote a state"
@@ -135,40 +145,45 @@ def check_notification(patient: Patient) -> float:
     took = time.monotonic() - began
     if failures:
         raise failures[0]
-    return took / (2 * _TIMES)
+    return {"news": took / (2 * _TIMES)}
 
 
-def check_members(patient: Patient) -> float:
+def check_members(patient: Patient) -> Times:
     """Write records of members, list them, and see that a waiter learns of a new one."""
     one, other = patient.backends
     token = other.members().token
-    took = _median(lambda: one.put_member("doctor", b"record", announce=True))
+    put = _median(lambda: one.put_member("doctor", b"record", announce=True))
     found = one.get_state()
     if not other.wait_for_change(found[1] if found else None, _PATIENCE, token):
         raise Broken(f"a new member was not announced within {_PATIENCE:g} s")
     if other.members().records.get("doctor") != b"record":
         raise Broken("another handle does not see a new member")
+    listing = _median(other.members)
     other.remove_member("doctor")
     if "doctor" in one.members().records:
         raise Broken("a removed member is still there")
-    return took
+    return {"put": put, "list": listing}
 
 
-def check_store(patient: Patient) -> float:
+def check_store(patient: Patient) -> Times:
     """Write, read, count and wait in the shared store."""
     one, other = patient.stores
-    took = _median(lambda: one.set(_KEY, b"value"))
-    other.wait([_KEY], _PATIENCE)
+    took = {
+        "set": _median(lambda: one.set(_KEY, b"value")),
+        "get": _median(lambda: other.get(_KEY)),
+        "wait": _median(lambda: other.wait([_KEY], _PATIENCE)),
+        "add": _median(lambda: one.add(_COUNT, 1)),
+    }
     if other.get(_KEY) != b"value":
         raise Broken("another handle reads something else than was written")
-    if (one.add(_COUNT, 2), other.add(_COUNT, 3)) != (2, 5):
+    if (one.add(_COUNT, 2), other.add(_COUNT, 3)) != (_TIMES + 2, _TIMES + 5):
         raise Broken("two handles do not count together")
     if one.compare_set(_KEY, "other", "new") != b"value":
         raise Broken("compare_set wrote although another value was expected")
     return took
 
 
-def check_meeting(params: RendezvousParameters) -> float:
+def check_meeting(params: RendezvousParameters) -> Times:
     """Have two nodes meet, each with a handler of its own."""
     handlers = [get_rendezvous_handler(params) for _ in range(2)]
     infos: list[RendezvousInfo | Exception] = []
@@ -199,21 +214,21 @@ def check_meeting(params: RendezvousParameters) -> float:
         create_store(params, backend).delete_key(rounds_key(params.run_id))
     for handler in handlers:
         handler.shutdown()
-    return took
+    return {"round": took}
 
 
-CHECKS: tuple[tuple[str, Callable[[Patient], float], str], ...] = (
-    ("read the state", check_reading, "Is the server overloaded, or far away?"),
+CHECKS: tuple[tuple[str, Callable[[Patient], Times], str], ...] = (
+    ("read the state", check_reading, ""),
+    ("compare-and-set, fenced", check_fencing, _PRIMARY),
     (
-        "compare-and-set, fenced",
-        check_fencing,
-        "Do not use this backend, as nodes would disagree. Is the endpoint a replica, or a cache?",
+        "notification",
+        check_notification,
+        "Name the server itself, no proxy that holds answers back: else news is found once in an interval.",
     ),
-    ("notification", check_notification, "News would only be found by looking again, once in an interval."),
-    ("members", check_members, "Nodes would not see each other. Are the user's rights those of a writer?"),
-    ("store", check_store, "Do not use the shared store. Is the endpoint a replica, or a cache?"),
+    ("members", check_members, _PRIMARY),
+    ("store", check_store, _PRIMARY),
 )
-"""In their order: what people read, how it is checked, and what to do when it fails."""
+"""In their order: what people read, how it is checked, and what to do where it is `Broken`."""
 
 
 def _median(operation: Callable[[], object]) -> float:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from secrets import token_hex
 
 from rendezvous_core.over_register.register import Contents, Register
-from rendezvous_core.ports.backend import Members, MembershipBackend, RendezvousBackend, Token
+from rendezvous_core.ports.backend import Members, MembershipBackend, RendezvousBackend, ServerFacts, Token
 
 
 class RegisterBackend(MembershipBackend):
@@ -30,6 +30,10 @@ class RegisterBackend(MembershipBackend):
     def hosts(self) -> Sequence[str] | None:
         """See base class."""
         return self._register.backend.hosts
+
+    def server_facts(self) -> ServerFacts | None:
+        """See base class."""
+        return self._register.backend.server_facts()
 
     @property
     def register(self) -> Register:

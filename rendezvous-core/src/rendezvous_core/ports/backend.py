@@ -8,6 +8,19 @@ Token = Any
 """An opaque fencing token. ``None`` never stands for an existing state."""
 
 
+class ServerFacts(NamedTuple):
+    """What is known of a backend's server, for people: nothing is decided by it."""
+
+    server: str
+    """Its name and version."""
+    client: str
+    """Those of the library that speaks with it."""
+    clock: float | None = None
+    """Its time, in seconds since the epoch; ``None`` where it does not tell."""
+    precision: float = 0.0
+    """By how many seconds the clock may be off, as far as it tells."""
+
+
 class RendezvousBackend(ABC):
     """Holds the state of one run: a single register that changes only by compare-and-set.
 
@@ -31,6 +44,10 @@ class RendezvousBackend(ABC):
 
         ``("localhost",)`` if only this machine reaches the backend; ``None`` if that is not known.
         """
+        return None
+
+    def server_facts(self) -> ServerFacts | None:
+        """Ask the server what ``rdzv doctor`` shows of it; ``None`` where it cannot be asked."""
         return None
 
     @abstractmethod

@@ -1,10 +1,11 @@
 """The backend: the state, the members and their bell in the tables of one file."""
 
 import os
+import platform
 import sqlite3
 from collections.abc import Sequence
 
-from rendezvous_core.ports.backend import Members, MembershipBackend, Token
+from rendezvous_core.ports.backend import Members, MembershipBackend, ServerFacts, Token
 from rendezvous_core.ports.errors import RendezvousConnectionError
 from rendezvous_core.sqlite.database import Database, open_database
 from rendezvous_core.sqlite.watch import Row, Topic
@@ -44,6 +45,11 @@ class SqliteBackend(MembershipBackend):
     @property
     def hosts(self) -> Sequence[str]:
         return ("localhost",)
+
+    def server_facts(self) -> ServerFacts:
+        return ServerFacts(
+            f"SQLite {sqlite3.sqlite_version}", f"sqlite3 of Python {platform.python_version()}"
+        )
 
     @property
     def path(self) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 
 import etcd
 
-from rendezvous_core import Members, MembershipBackend, RendezvousStateError, Token
+from rendezvous_core import Members, MembershipBackend, RendezvousStateError, ServerFacts, Token
 from rendezvous_etcd.options import (
     DEFAULT_MEMBER_TTL,
     DEFAULT_TTL,
@@ -111,6 +111,10 @@ class EtcdRendezvousBackend(MembershipBackend):
     def hosts(self) -> list[str]:
         """See base class."""
         return self._calls.hosts
+
+    def server_facts(self) -> ServerFacts:
+        """See base class."""
+        return self._calls.server_facts()
 
     def get_state(self) -> tuple[bytes, Token] | None:
         """See base class."""

@@ -10,9 +10,10 @@ from typing import Any, TypeVar
 import etcd
 import urllib3.exceptions
 
-from rendezvous_core import RendezvousConnectionError, RendezvousError
+from rendezvous_core import RendezvousConnectionError, RendezvousError, ServerFacts
 from rendezvous_etcd.attempts import Patience
 from rendezvous_etcd.errors import HANGS_UP, advise_on_tls
+from rendezvous_etcd.facts import PATH, read_facts
 from rendezvous_etcd.options import Connection
 from rendezvous_etcd.v2.errors import advice_on, explain
 from rendezvous_etcd.v2.pool import POOLS
@@ -95,6 +96,19 @@ class EtcdCalls:
     def hosts(self) -> list[str]:
         """Where the members are."""
         return [client.host.strip("[]") for client in self._clients]
+
+    def server_facts(self) -> ServerFacts:
+        """Ask the member that is in use for its version and its clock.
+
+        Raises:
+            RendezvousConnectionError: it does not tell.
+        """
+        client = self.client
+        try:
+            asked = client.http.request("GET", f"{client.base_uri}{PATH}", timeout=client.read_timeout)
+            return read_facts(asked.data, asked.headers.get("Date"), "python-etcd")
+        except (*_FAILURES, ValueError) as error:
+            raise RendezvousConnectionError(f"The etcd member does not tell its version: {error}") from error
 
     def read(self, key: str, **options: Any) -> Any:
         """Read a key or a directory, as it stands in the cluster and not only on one member.

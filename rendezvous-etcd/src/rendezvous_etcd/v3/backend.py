@@ -9,7 +9,14 @@ from typing import Any, NamedTuple
 
 from pyetcd import etcdrpc as rpc
 
-from rendezvous_core import Members, MembershipBackend, RendezvousConnectionError, Token
+from rendezvous_core import (
+    Members,
+    MembershipBackend,
+    RendezvousConnectionError,
+    ServerFacts,
+    Token,
+)
+from rendezvous_etcd.facts import ask_for_facts
 from rendezvous_etcd.options import DEFAULT_MEMBER_TTL, DEFAULT_TTL, check_lifetime, run_path
 from rendezvous_etcd.v3.client import Etcd3Client
 from rendezvous_etcd.v3.errors import LeaseNotFoundError
@@ -90,6 +97,10 @@ class Etcd3RendezvousBackend(MembershipBackend):
     def hosts(self) -> list[str]:
         """See base class."""
         return [endpoint.host for endpoint in self._client.connection.endpoints]
+
+    def server_facts(self) -> ServerFacts:
+        """See base class. The gRPC interface tells no time, the port's other one does."""
+        return ask_for_facts(self._client.connection, "etcd-sdk-python")
 
     @property
     def client(self) -> Etcd3Client:

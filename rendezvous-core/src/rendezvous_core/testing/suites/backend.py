@@ -72,6 +72,11 @@ class BackendSuite(BackendFaults, BackendHistories):
         assert backend.name
         assert backend.name == other.name
 
+    def test_server_facts(self, backend: RendezvousBackend) -> None:
+        """What the server tells people has a name on either side; it may tell nothing."""
+        facts = backend.server_facts()
+        assert facts is None or (facts.server and facts.client and facts.precision >= 0)
+
     def test_there_is_no_state_at_first(self, backend: RendezvousBackend) -> None:
         """``get_state`` returns ``None`` before the first write."""
         assert backend.get_state() is None
