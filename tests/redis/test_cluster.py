@@ -15,7 +15,9 @@ from rendezvous_core import (
     RendezvousParameters,
     RendezvousStateError,
     get_rendezvous_handler,
+    open_runs,
 )
+from rendezvous_core.registry import create_backend
 from rendezvous_core.testing.suites.handler import assert_round
 from rendezvous_core.testing.suites.threads import is_blocked, start
 from rendezvous_redis import RedisRendezvousBackend, RedisServer, RedisStore
@@ -45,6 +47,21 @@ def test_one_slot(cluster: Cluster, open_run: OpenRun) -> None:
         assert RedisStore(open_run(f"cluster://{node.endpoint}")).get("key") == b"value"
         # A plain endpoint leads there too, but knows no other node if that one is away.
         assert RedisStore(open_run(node.endpoint)).get("key") == b"value"
+
+
+def test_all_runs_are_listed(cluster: Cluster, run_id: str) -> None:
+    """Wherever on the cluster they lie, and by which node one comes; one is removed where it lies."""
+    names = {f"{run_id}-{number}" for number in range(8)}
+    for name in names:
+        backend = create_backend(RendezvousParameters("redis", cluster.endpoint, name, 1, 1))
+        backend.set_state(b"state")
+        backend.close()
+    for endpoint in (cluster.endpoint, cluster.nodes[0].endpoint):
+        with open_runs(RendezvousParameters("redis", endpoint, "", 1, 1)) as runs:
+            assert runs.read().keys() == names
+            runs.delete(gone := min(names))
+            names.remove(gone)
+            assert runs.read().keys() == names
 
 
 def test_node_dies(cluster: Cluster, open_run: OpenRun, run_id: str) -> None:

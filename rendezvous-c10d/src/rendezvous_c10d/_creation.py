@@ -16,8 +16,10 @@ from rendezvous_core import (
     RendezvousParameters,
     RendezvousStateError,
     RendezvousTimeoutError,
+    StoreRuns,
 )
 from rendezvous_core.ports.endpoint import Endpoint, parse_endpoint
+from rendezvous_core.ports.store import peek
 
 DEFAULT_PORT = 29400
 
@@ -66,6 +68,22 @@ def create_backend(params: RendezvousParameters) -> tuple[C10dRendezvousBackend,
         raise
 
 
+def open_runs(params: RendezvousParameters) -> StoreRuns:
+    """Open the runs in the file at ``params.endpoint``, or the one run that a TCPStore there serves.
+
+    Hosts no store. Needs torch 2.10, whose stores list their keys. Raises as `create_backend` does.
+    """
+    if STORE_TYPE.read(params) == "file":
+        if not params.endpoint:
+            raise ValueError(
+                "The endpoint of a FileStore must name its file: without one each is a fresh one."
+            )
+        return StoreRuns(C10dStore(_open_file(params.endpoint)))
+    endpoint = parse_endpoint(params.endpoint, DEFAULT_PORT)
+    found = find_store(endpoint, False, connect_timeout(params), READ_TIMEOUT.read(params))
+    return _TcpRuns(C10dStore(found.store, is_shared=False))
+
+
 def _check_owner(store: C10dStore, run_id: str, endpoint: Endpoint, *, claims: bool) -> None:
     """Refuse the store of another run: it would end with that run."""
     mine = run_id.encode()
@@ -104,6 +122,20 @@ class _TcpBackend(C10dRendezvousBackend):
                 self._store.set(_UNUSED, b"1")
             elif self._is_host:
                 self._store.wait([_UNUSED], _LINGER)
+        self._store.close()
+
+
+class _TcpRuns(StoreRuns):
+    """The run that a TCPStore serves, or several where nobody has claimed it for one."""
+
+    _store: C10dStore
+
+    def delete(self, run_id: str) -> None:
+        super().delete(run_id)
+        if peek(self._store, _OWNER) == run_id.encode():
+            self._store.delete_key(_OWNER)
+
+    def close(self) -> None:
         self._store.close()
 
 

@@ -3,9 +3,9 @@
 import torch.distributed as dist
 
 from rendezvous_c10d._c10d_store import C10dStore
-from rendezvous_c10d._creation import create_backend
+from rendezvous_c10d._creation import create_backend, open_runs
 from rendezvous_c10d._options import OPTIONS
-from rendezvous_core import RendezvousBackend, RendezvousParameters, Store, hookimpl
+from rendezvous_core import RendezvousBackend, RendezvousParameters, Runs, Store, hookimpl
 from rendezvous_core.ports.options import Option
 
 
@@ -19,6 +19,12 @@ def rendezvous_options() -> tuple[Option, ...]:
 def rendezvous_backend(params: RendezvousParameters) -> RendezvousBackend:
     """Open the backend; core takes its store for the one that is shared."""
     return create_backend(params)[0]
+
+
+@hookimpl
+def rendezvous_runs(params: RendezvousParameters) -> Runs:
+    """Open the run of a TCPStore, or those of a file."""
+    return open_runs(params)
 
 
 @hookimpl

@@ -5,6 +5,7 @@ from rendezvous_core.dynamic.handler import DynamicRendezvousHandler as DynamicR
 from rendezvous_core.dynamic.handler import create_handler as create_handler
 from rendezvous_core.over_store.backend import StoreBackend as StoreBackend
 from rendezvous_core.over_store.prefix_store import PrefixStore as PrefixStore
+from rendezvous_core.over_store.runs import StoreRuns as StoreRuns
 from rendezvous_core.plugins.hookspecs import RankCandidate as RankCandidate
 from rendezvous_core.plugins.hookspecs import RendezvousEvent as RendezvousEvent
 from rendezvous_core.plugins.hookspecs import RendezvousSeat as RendezvousSeat
@@ -32,6 +33,8 @@ from rendezvous_core.ports.handler import RendezvousStoreInfo as RendezvousStore
 from rendezvous_core.ports.options import Option as Option
 from rendezvous_core.ports.options import read_options as read_options
 from rendezvous_core.ports.parameters import RendezvousParameters as RendezvousParameters
+from rendezvous_core.ports.runs import Runs as Runs
+from rendezvous_core.ports.runs import StoredRun as StoredRun
 from rendezvous_core.ports.settings import RendezvousSettings as RendezvousSettings
 from rendezvous_core.ports.settings import RendezvousTimeout as RendezvousTimeout
 from rendezvous_core.ports.store import QueueEmptyError as QueueEmptyError
@@ -43,4 +46,5 @@ from rendezvous_core.registry import WholeHandlerError as WholeHandlerError
 from rendezvous_core.registry import backend_of as backend_of
 from rendezvous_core.registry import backend_options as backend_options
 from rendezvous_core.registry import get_rendezvous_handler as get_rendezvous_handler
+from rendezvous_core.registry import open_runs as open_runs
 from rendezvous_core.registry import rendezvous_handler_registry as rendezvous_handler_registry

@@ -15,6 +15,7 @@ from rendezvous_core.ports.handler import RendezvousHandler
 from rendezvous_core.ports.options import Option, check_options
 from rendezvous_core.ports.parameters import RendezvousParameters
 from rendezvous_core.ports.redaction import redact
+from rendezvous_core.ports.runs import Runs
 from rendezvous_core.ports.settings import HANDLER_OPTIONS
 from rendezvous_core.ports.spelling import nearest
 from rendezvous_core.ports.store import Store
@@ -142,6 +143,20 @@ def create_store(params: RendezvousParameters, backend: MembershipBackend) -> St
     Raises as `RendezvousHandlerRegistry.create_handler`.
     """
     return _open_store(_plugin(params.backend), params, backend)
+
+
+def open_runs(params: RendezvousParameters) -> Runs:
+    """Open all runs at ``params.endpoint``, whatever the run id of ``params`` is; the caller closes them.
+
+    Raises as `RendezvousHandlerRegistry.create_handler`; `RendezvousPluginError` also where the plugin
+    cannot list its runs.
+    """
+    plugin = _plugin(params.backend)
+    _check_options(plugin, params)
+    runs = plugin.call("rendezvous_runs", Runs, params=params)
+    if runs is None:
+        raise plugin.error("does not list its runs, nor remove one: it has no hook rendezvous_runs")
+    return runs
 
 
 def backend_of(endpoint: str) -> str | None:

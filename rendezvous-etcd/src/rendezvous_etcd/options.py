@@ -216,8 +216,13 @@ def run_path(prefix: str | None, run_id: str) -> str:
     """
     if not run_id:
         raise ValueError("The run id must be a non-empty string.")
+    return runs_path(prefix) + path_segment(run_id)
+
+
+def runs_path(prefix: str | None) -> str:
+    """The path below which all runs are, with a slash at its end."""
     above = (DEFAULT_PREFIX if prefix is None else prefix).strip("/")
-    return f"/{above}/{path_segment(run_id)}" if above else f"/{path_segment(run_id)}"
+    return f"/{above}/" if above else "/"
 
 
 def path_segment(text: str) -> str:

@@ -118,12 +118,22 @@ class _Cluster:
         """The wrong node says so itself, at the first command."""
 
 
+def primaries(ranges: Sequence[Any], link: Link) -> list[Address]:
+    """Return who serves ``ranges``, the answer of the node of a cluster that ``link`` leads to."""
+    asked = _asked(link)
+    return list(dict.fromkeys(_address(asked, *servers[0]) for _, _, *servers in ranges if servers))
+
+
 def moved_to(error: MovedError, link: Link) -> Address | None:
     """Return where the node of a cluster that ``link`` leads to says that the slot is."""
-    asked = link.address if isinstance(link.address, Endpoint) else Endpoint("localhost", 0)
+    asked = _asked(link)
     if error.host == "?":
         return _read_slots(link.exchange(("CLUSTER", "SLOTS"))[0], error.slot_id, asked)[0]
     return Endpoint(error.host or asked.host, error.port)
+
+
+def _asked(link: Link) -> Endpoint:
+    return link.address if isinstance(link.address, Endpoint) else Endpoint("localhost", 0)
 
 
 def _read_slots(ranges: Sequence[Any], slot: int, asked: Endpoint) -> tuple[Endpoint | None, list[Endpoint]]:

@@ -8,6 +8,7 @@ from rendezvous_core.ports.settings import read_silence
 from rendezvous_redis._backend import RedisRendezvousBackend
 from rendezvous_redis._options import OPTIONS, RedisOptions
 from rendezvous_redis._run import RedisRun
+from rendezvous_redis._runs import RedisRuns
 from rendezvous_redis._store import RedisStore
 
 _LEAST_VIEW_TTL = 60.0
@@ -46,6 +47,12 @@ def rendezvous_backend(params: RendezvousParameters) -> RedisRendezvousBackend:
 def rendezvous_store(params: RendezvousParameters, backend: RendezvousBackend) -> RedisStore | None:
     """Open the store over the connections of ``backend``."""
     return RedisStore(backend.run) if isinstance(backend, RedisRendezvousBackend) else None
+
+
+@hookimpl
+def rendezvous_runs(params: RendezvousParameters) -> RedisRuns:
+    """Open all runs that have the prefix ``key_prefix``; endpoint and options are those of a backend."""
+    return RedisRuns(params.endpoint, _options(params))
 
 
 def _options(params: RendezvousParameters) -> RedisOptions:

@@ -12,7 +12,7 @@ pytest_plugins = ["pytester"]
 
 SOUND = """
 from rendezvous_core import Option, RendezvousConnectionError, hookimpl
-from rendezvous_core.sqlite import SqliteBackend, SqliteStore
+from rendezvous_core.sqlite import SqliteBackend, SqliteRuns, SqliteStore
 
 OPTIONS = [Option("patience", "seconds", ""), Option("password", "text", "", secret=True)]
 
@@ -35,6 +35,14 @@ def rendezvous_backend(params):
 @hookimpl
 def rendezvous_store(params, backend):
     return SqliteStore(backend.path, params.run_id)
+
+class Runs(SqliteRuns):
+    def delete(self, run_id):
+        super().delete(run_id)
+
+@hookimpl
+def rendezvous_runs(params):
+    return Runs(params.endpoint)
 """
 
 # Name, what of it is replaced by what, and the test that must catch it.
@@ -68,6 +76,19 @@ BROKEN = [
         "    try:",
         "    __import__('logging').warning(params.config)\n    try:",
         "test_secrets_stay_secret",
+    ),
+    ("clinging", "super().delete(run_id)", "pass", "test_a_run_is_removed"),
+    (
+        "blind",
+        "    def delete",
+        "    def read(self):\n        return {}\n\n    def delete",
+        "test_a_run_is_listed",
+    ),
+    (
+        "sweeping",
+        "super().delete(run_id)",
+        "[super(Runs, self).delete(each) for each in self.read()]",
+        "test_other_runs_stay",
     ),
 ]
 

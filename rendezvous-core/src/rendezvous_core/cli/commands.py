@@ -9,6 +9,7 @@ from rendezvous_core.cli.backends import backends
 from rendezvous_core.cli.doctor import doctor
 from rendezvous_core.cli.new_plugin import new_plugin
 from rendezvous_core.cli.run import run
+from rendezvous_core.cli.runs import delete, runs
 from rendezvous_core.cli.status import close, status, watch
 from rendezvous_core.ports.spelling import did_you_mean
 
@@ -60,5 +61,5 @@ def rdzv() -> None:
     """Gather nodes into a group, and see what became of it."""
 
 
-for command in (run, status, watch, close, backends, doctor, new_plugin):
+for command in (run, runs, status, watch, close, delete, backends, doctor, new_plugin):
     rdzv.add_command(command)

@@ -34,6 +34,8 @@ class ExitCode(IntEnum):
     """There is no such run."""
     UNHEALTHY = 9
     """``rdzv doctor`` found something."""
+    IN_USE = 10
+    """A run cannot be removed, as nodes are at work in it."""
     NOT_EXECUTABLE = 126
     NOT_FOUND = 127
     HUNG_UP = 129

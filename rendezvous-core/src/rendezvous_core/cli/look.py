@@ -1,15 +1,23 @@
 """A run as it looks from outside: who is in, who is gone and why, who waits, who is missing."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from rendezvous_core.over_register.register import unpacked
 from rendezvous_core.ports.errors import RendezvousStateError
 from rendezvous_core.ports.parameters import RendezvousParameters
+from rendezvous_core.ports.runs import StoredRun
 from rendezvous_core.protocol.codec import decode_member, decode_state
 from rendezvous_core.protocol.records import Member, Phase, State, place
-from rendezvous_core.registry import create_backend
+from rendezvous_core.registry import create_backend, open_runs
+
+_SETTLED = 10.0
+"""For how many seconds those who wait may take to notice that the run is closed."""
+
+_GLANCE = 0.5
+"""Seconds between two looks at heartbeats, which wake nobody."""
 
 Standing = Literal["active", "silent", "lost", "left", "done", "waiting", "away"]
 """A participant is active, or silent (no heartbeat, not yet found dead), or gone: lost, left or done.
@@ -61,6 +69,15 @@ class RunLook:
     """Whether a round will begin soon, even if nobody else comes."""
     nodes: tuple[NodeLook, ...]
     """Participants in rank order, then the others."""
+    age: float | None = None
+    """Seconds since it began, by the clock of the node that began it."""
+    heard: float | None = None
+    """Seconds since its latest sign of life, by the clocks of its nodes."""
+
+    @property
+    def is_silent(self) -> bool:
+        """Whether nobody of those who should be there is heard."""
+        return not self.those("active", "waiting")
 
     def those(self, *standings: Standing) -> list[NodeLook]:
         """The nodes of these standings."""
@@ -69,7 +86,7 @@ class RunLook:
     def __str__(self) -> str:
         waiting = self.those("waiting")
         if self.phase == "joining":
-            here = f"{len(waiting)} of {_range(self.min_nodes, self.max_nodes)} nodes here"
+            here = f"{len(waiting)} of {node_range(self.min_nodes, self.max_nodes)} nodes here"
             more = f", {self.missing} missing" if self.missing else ", last call" if self.last_call else ""
             absent = _listed("silent", self.those("silent")) + _listed("not back", self.those("away"))
             return f"round {self.round} is forming: {here}{more}" + _listed("here", waiting) + absent
@@ -80,6 +97,15 @@ class RunLook:
             return f"the run is closed after round {self.round}{rest}" + gone
         done = f", {count} done" if (count := len(self.those("done"))) else ""
         return f"round {self.round} runs with {running} nodes{done}" + gone + _listed("waiting", waiting)
+
+
+@dataclass(frozen=True)
+class UnreadableRun:
+    """A run of which the backend holds something, but nothing that can be read."""
+
+    run_id: str
+    problem: str
+    phase: Literal["unreadable"] = "unreadable"
 
 
 class Lookout:
@@ -103,12 +129,46 @@ class Lookout:
             RendezvousStateError: the state cannot be read.
         """
         found = self._backend.get_state()
-        records, self._members_token = self._backend.members()
+        members = self._members()
         self._state_token = found[1] if found else None
         if found is None:
             return None
-        members = {node: member for node, data in records.items() if (member := _readable(data))}
         return _describe(self._run_id, decode_state(found[0]), members, self._ages(members))
+
+    def find_life(self, tell: Callable[[], None]) -> RunLook | None:
+        """Watch until somebody gives a sign of life; ``None`` once all have been silent for too long.
+
+        Relies on no clock but this one. Calls ``tell`` before it begins to wait.
+        """
+        began, first = time.monotonic(), self._backend.get_state()
+        former: dict[str, Member] | None = None
+        while True:
+            members = self._members()
+            heard = former is not None and any(
+                node not in former or member.beat > former[node].beat for node, member in members.items()
+            )
+            standing = self._backend.get_state()
+            if heard or (standing and first and standing[1] != first[1]):
+                return self.look()
+            if former is None:
+                former = members
+                if former:
+                    tell()
+            patience = max((member.dead_after for member in former.values()), default=0.0)
+            left = began + patience - time.monotonic()
+            if left <= 0:
+                return None
+            self._backend.wait_for_change(standing and standing[1], min(left, _GLANCE))
+
+    def wait_for_the_waiting(self) -> RunLook | None:
+        """Return a run that was closed, once those who wait have ended or take too long."""
+        began = time.monotonic()
+        while True:
+            self._backend.wait_for_change(self._state_token, _GLANCE)
+            look = self.look()
+            waiting = look.those("waiting") if look else []
+            if not waiting or time.monotonic() - began > _SETTLED:
+                return look
 
     def wait(self, timeout: float) -> None:
         """Block until the run differs from the last look, at most ``timeout`` seconds."""
@@ -117,6 +177,10 @@ class Lookout:
     def close(self) -> None:
         """Release the backend; a `wait` in another thread ends."""
         self._backend.close()
+
+    def _members(self) -> dict[str, Member]:
+        records, self._members_token = self._backend.members()
+        return {node: member for node, data in records.items() if (member := _readable(data))}
 
     def _ages(self, members: Mapping[str, Member]) -> dict[str, float]:
         """How long ago each was heard, by our clock where we have seen it beat, else by its own."""
@@ -128,6 +192,26 @@ class Lookout:
             self._beats[node] = (member.beat, heard)
             ages[node] = max(0.0, time.time() - member.at) if heard is None else now - heard
         return ages
+
+
+def look_at_runs(params: RendezvousParameters) -> list[RunLook | UnreadableRun]:
+    """Return all runs at the endpoint of ``params``, by their ids; takes part in none.
+
+    Raises as `open_runs` does.
+    """
+    with open_runs(params) as runs:
+        found = runs.read()
+    return [_look_at(run_id, run) for run_id, run in sorted(found.items()) if unpacked(run)]
+
+
+def _look_at(run_id: str, stored: StoredRun) -> RunLook | UnreadableRun:
+    run = unpacked(stored) or stored
+    members = {node: member for node, data in run.members.items() if (member := _readable(data))}
+    ages = {node: max(0.0, time.time() - member.at) for node, member in members.items()}
+    try:
+        return _describe(run_id, decode_state(run.state), members, ages)
+    except RendezvousStateError as error:
+        return UnreadableRun(run_id, str(error))
 
 
 def _readable(data: bytes) -> Member | None:
@@ -179,6 +263,7 @@ def _describe(run_id: str, state: State, members: Mapping[str, Member], ages: Ma
     waiting = [look(node, None, "waiting" if is_heard(node) else "silent") for node in others if asks(node)]
     present = sum(node.standing == "waiting" for node in waiting)
     settings = state.settings
+    now = time.time()
     return RunLook(
         run_id=run_id,
         phase=state.phase,
@@ -189,10 +274,13 @@ def _describe(run_id: str, state: State, members: Mapping[str, Member], ages: Ma
         missing=max(0, settings.least - present) if state.phase == "joining" else 0,
         last_call=state.phase == "joining" and state.last_call is not None,
         nodes=(*nodes, *waiting),
+        age=max(0.0, now - state.began) if state.began else None,
+        heard=min((*ages.values(), *([max(0.0, now - state.at)] if state.at else [])), default=None),
     )
 
 
-def _range(least: int, most: int) -> str:
+def node_range(least: int, most: int) -> str:
+    """Say how many nodes make a group."""
     return str(least) if least == most else f"{least} to {most}"
 
 

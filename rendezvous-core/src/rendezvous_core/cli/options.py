@@ -9,6 +9,7 @@ from typing import Any, TypeVar, cast
 import click
 
 from rendezvous_core.cli.environment import BACKEND, CONF, ENDPOINT, RUN_ID
+from rendezvous_core.cli.exit_codes import ExitCode, fail
 from rendezvous_core.ports.endpoint import parse_config
 from rendezvous_core.ports.parameters import RendezvousParameters
 from rendezvous_core.ports.redaction import redact, shown
@@ -40,6 +41,11 @@ class Target:
         """The endpoint, or the default of ``sqlite``; empty where only the backend knows its default."""
         return default_path() if not self.endpoint and self.backend == "sqlite" else self.endpoint
 
+    @property
+    def where(self) -> str:
+        """Which backend it is and where, for people."""
+        return f"the backend '{self.backend}'" + (f" at {redact(place)}" if (place := self.place) else "")
+
     def params(
         self, nodes: tuple[int, int] = (1, 1), local_addr: str | None = None, **defaults: str
     ) -> RendezvousParameters:
@@ -53,6 +59,11 @@ class Target:
     def look_params(self) -> RendezvousParameters:
         """Return the parameters of one who only looks, and soon wants to know that nobody answers."""
         return self.params(join_timeout=_LOOK_PATIENCE)
+
+
+def no_run(target: Target) -> ExitCode:
+    """Say that there is no run of the id that was given."""
+    return fail(ExitCode.NO_RUN, f"There is no run '{target.run_id}' on {target.where}.")
 
 
 class NodeRange(click.ParamType[tuple[int, int]]):

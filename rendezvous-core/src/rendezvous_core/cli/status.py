@@ -8,11 +8,11 @@ from dataclasses import asdict, replace
 
 import click
 
-from rendezvous_core.cli.exit_codes import ExitCode, fail
+from rendezvous_core.cli.exit_codes import ExitCode
 from rendezvous_core.cli.look import Lookout, RunLook
-from rendezvous_core.cli.options import Target, backend_options, output_options, run_id_option
+from rendezvous_core.cli.options import Target, backend_options, no_run, output_options, run_id_option
+from rendezvous_core.cli.runs import show_runs
 from rendezvous_core.ports.errors import RendezvousConnectionError
-from rendezvous_core.ports.redaction import redact
 from rendezvous_core.registry import get_rendezvous_handler
 
 _PERIOD = 1.0
@@ -21,15 +21,20 @@ _PERIOD = 1.0
 
 @click.command()
 @backend_options
-@run_id_option(required=True)
+@run_id_option(required=False)
 @output_options
 def status(backend: str, endpoint: str, conf: str, run_id: str, as_json: bool) -> int:
-    """Show a run: who is in, who is gone and why, who waits, who is missing. Takes no part in it."""
+    """Show a run: who is in, who is gone and why, who waits, who is missing. Takes no part in it.
+
+    Without a run id, all runs are listed.
+    """
     target = Target(backend, endpoint, run_id, conf)
+    if not run_id:
+        return show_runs(target, as_json=as_json)
     with closing(Lookout(target.look_params())) as lookout:
         look = lookout.look()
     if look is None:
-        return _no_run(target)
+        return no_run(target)
     if as_json:
         click.echo(json.dumps(asdict(look)))
     else:
@@ -78,7 +83,8 @@ class _Lines:
         click.echo(text, err=True)
 
     def show(self, look: RunLook) -> None:
-        timeless = replace(look, nodes=tuple(replace(node, heartbeat_age=None) for node in look.nodes))
+        nodes = tuple(replace(node, heartbeat_age=None) for node in look.nodes)
+        timeless = replace(look, nodes=nodes, age=None, heard=None)
         if timeless != self._shown:
             self._shown = timeless
             click.echo(json.dumps(asdict(look)) if self._as_json else str(look))
@@ -117,16 +123,9 @@ def close(backend: str, endpoint: str, conf: str, run_id: str, as_json: bool) ->
     target = Target(backend, endpoint, run_id, conf)
     with closing(Lookout(target.look_params())) as lookout:
         if lookout.look() is None:
-            return _no_run(target)
+            return no_run(target)
     get_rendezvous_handler(target.look_params()).set_closed()
     click.echo(
         json.dumps({"run_id": run_id, "closed": True}) if as_json else f"The run '{run_id}' is closed."
     )
     return ExitCode.OK
-
-
-def _no_run(target: Target) -> ExitCode:
-    where = f" at {redact(place)}" if (place := target.place) else ""
-    return fail(
-        ExitCode.NO_RUN, f"There is no run '{target.run_id}' on the backend '{target.backend}'{where}."
-    )

@@ -7,9 +7,16 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from rendezvous_core.cli.look import NodeLook, RunLook
+from rendezvous_core.cli.look import NodeLook, RunLook, UnreadableRun, node_range
 
 _COLORS = {"active": "green", "waiting": "cyan", "done": "blue", "silent": "yellow"}
+_PHASES = {
+    "joining": ("forming", "cyan"),
+    "complete": ("running", "green"),
+    "closed": ("closed", "dim"),
+    "unreadable": ("unreadable", "red"),
+}
+_SPANS = ((86_400, "d"), (3_600, "h"), (60, "min"))
 _WIDE = 200
 
 
@@ -34,6 +41,36 @@ def run_table(look: RunLook) -> RenderableType:
     for node in look.nodes:
         table.add_row(*_row(node))
     return Group(head, summary, "", table)
+
+
+def runs_table(looks: Iterable[RunLook | UnreadableRun]) -> RenderableType:
+    """Return a line for each run."""
+    table = plain_table(("run", "phase", "round", "nodes", "age", "last sign"))
+    for look in looks:
+        name, color = _PHASES[look.phase]
+        if isinstance(look, UnreadableRun):
+            table.add_row(look.run_id, Text(name, style=color))
+            continue
+        if look.phase != "closed" and look.is_silent:
+            name, color = f"{name}, silent", "yellow"
+        here = len(look.those("waiting" if look.phase == "joining" else "active"))
+        table.add_row(
+            look.run_id,
+            Text(name, style=color),
+            str(look.round),
+            f"{here} of {node_range(look.min_nodes, look.max_nodes)}",
+            "" if look.age is None else span(look.age),
+            "" if look.heard is None else f"{span(look.heard)} ago",
+        )
+    return table
+
+
+def span(seconds: float) -> str:
+    """Say for people how long something took or lasts."""
+    for unit, name in _SPANS:
+        if seconds >= unit:
+            return f"{seconds / unit:.1f} {name}"
+    return f"{seconds:.1f} s"
 
 
 def _row(node: NodeLook) -> Iterable[RenderableType]:

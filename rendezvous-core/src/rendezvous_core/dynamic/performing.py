@@ -57,7 +57,9 @@ class Performer:
                 found = self._backend.get_state()
                 return found and (decode_state(found[0]), found[1])
             case Write(state, token):
-                standing = self._backend.set_state(encode_state(state), token)
+                now = time.time()
+                dated = replace(state, began=state.began or now, at=now)
+                standing = self._backend.set_state(encode_state(dated), token)
                 return standing and (decode_state(standing[0]), *standing[1:])
             case Put(member, announce):
                 self._put(member, announce)

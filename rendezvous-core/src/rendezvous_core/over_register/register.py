@@ -11,6 +11,7 @@ import msgspec
 
 from rendezvous_core.ports.backend import RendezvousBackend
 from rendezvous_core.ports.errors import RendezvousConnectionError, RendezvousStateError
+from rendezvous_core.ports.runs import StoredRun
 
 T = TypeVar("T")
 
@@ -31,6 +32,15 @@ class Contents(msgspec.Struct):
     values: dict[str, bytes] = {}
     applied: dict[str, int] = {}
     """The last write of each client, the latest writers last: how a client knows its own write."""
+
+
+def unpacked(run: StoredRun) -> StoredRun | None:
+    """Return what a register holds of ``run``; ``run`` itself where it was no register."""
+    try:
+        contents = msgspec.msgpack.decode(run.state, type=Contents)
+    except (msgspec.DecodeError, ValueError):
+        return run
+    return None if contents.state is None else StoredRun(contents.state, contents.members)
 
 
 class _Version(msgspec.Struct):

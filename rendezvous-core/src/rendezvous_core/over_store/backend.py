@@ -79,6 +79,11 @@ class StoreBackend(MembershipBackend):
         """The store that was given."""
         return self._store
 
+    @property
+    def prefix(self) -> str:
+        """What the keys of the run begin with, before a slash."""
+        return self._prefix
+
     def get_state(self) -> tuple[bytes, Token] | None:
         """See base class."""
         self._check_open()

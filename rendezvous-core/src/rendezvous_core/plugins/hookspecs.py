@@ -1,8 +1,8 @@
 """The hooks of a plugin. Implement those you need, marked with `hookimpl`; each docstring is the contract.
 
 An entry point of the group ``rendezvous.backends`` names a module or an object that holds the hooks of
-one backend, or of several: ``params.backend`` tells which is asked for. Options, handler, backend and
-store are asked of that plugin alone. What belongs to no backend goes into the group
+one backend, or of several: ``params.backend`` tells which is asked for. Options, handler, backend,
+store and runs are asked of that plugin alone. What belongs to no backend goes into the group
 ``rendezvous.plugins``, and what makes stores of ours out of another package's into ``rendezvous.stores``,
 by that package's name. What a framework wants in the environment of its processes goes into the group
 ``rendezvous.exports``, by the framework's name.
@@ -21,6 +21,7 @@ from rendezvous_core.ports.backend import RendezvousBackend
 from rendezvous_core.ports.handler import RendezvousHandler
 from rendezvous_core.ports.options import Option
 from rendezvous_core.ports.parameters import RendezvousParameters
+from rendezvous_core.ports.runs import Runs
 from rendezvous_core.ports.store import Store
 
 PROJECT = "rendezvous"
@@ -132,6 +133,15 @@ def rendezvous_store(params: RendezvousParameters, backend: RendezvousBackend) -
     only the store uses in ``backend.close()``. Rounds are kept apart by core, runs by the plugin.
     ``None``: core serves the store from a `StoreBackend` or from a bare register; any other
     `MembershipBackend` needs this hook.
+    """
+
+
+@hookspec(firstresult=True)
+def rendezvous_runs(params: RendezvousParameters) -> Runs | None:
+    """Open all runs at ``params.endpoint``, to list them and to remove one; ``params.run_id`` is empty.
+
+    Optional: without it, or with ``None``, people have to know their run ids. Raises as
+    `rendezvous_handler` does.
     """
 
 

@@ -110,6 +110,10 @@ class State(Struct, frozen=True, kw_only=True):
     """Names the last call under way."""
     knock: Id | None = None
     """Names the wait of the newcomers under way, while a round runs (Rule 18)."""
+    began: Moment = 0.0
+    """Wall-clock time of the first write, at its node: for people, as is ``at``; no decision reads them."""
+    at: Moment = 0.0
+    """The same of this write."""
 
     def rank(self, node: str, ticket: int) -> int | None:
         """The rank of this ask in the round that runs, if it won one and is still in it."""

@@ -30,6 +30,7 @@ Local file systems only
 
 from rendezvous_core.sqlite.backend import SqliteBackend
 from rendezvous_core.sqlite.path import default_path
+from rendezvous_core.sqlite.runs import SqliteRuns
 from rendezvous_core.sqlite.store import SqliteStore
 
-__all__ = ["SqliteBackend", "SqliteStore", "default_path"]
+__all__ = ["SqliteBackend", "SqliteRuns", "SqliteStore", "default_path"]

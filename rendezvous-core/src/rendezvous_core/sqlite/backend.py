@@ -34,7 +34,7 @@ class SqliteBackend(MembershipBackend):
         if not run_id:
             raise ValueError("The run id must be a non-empty string.")
         self._run = run_id
-        self._topic = Topic("SELECT token, bell FROM runs WHERE name = ?", (run_id,))
+        self._topic = topic_of(run_id)
         self._opened: Database | None = open_database(path)
         self._path = self._opened.path
 
@@ -118,6 +118,11 @@ class SqliteBackend(MembershipBackend):
             "SELECT state, token FROM runs WHERE name = ? AND token IS NOT NULL", (self._run,)
         ).fetchone()
         return found
+
+
+def topic_of(run_id: str) -> Topic:
+    """What those wait for who wait for a change of the run."""
+    return Topic("SELECT token, bell FROM runs WHERE name = ?", (run_id,))
 
 
 def _nonce() -> bytes:

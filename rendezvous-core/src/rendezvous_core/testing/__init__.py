@@ -17,7 +17,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from rendezvous_core.testing.memory import MemoryBackend, MemoryServer, MemoryStore
+    from rendezvous_core.testing.memory import MemoryBackend, MemoryRuns, MemoryServer, MemoryStore
     from rendezvous_core.testing.proxy import Proxy
     from rendezvous_core.testing.suites.backend import BackendSuite
     from rendezvous_core.testing.suites.base import Link, Server
@@ -32,6 +32,7 @@ __all__ = [
     "Link",
     "MembershipSuite",
     "MemoryBackend",
+    "MemoryRuns",
     "MemoryServer",
     "MemoryStore",
     "PluginSuite",
@@ -46,6 +47,7 @@ _HOMES = {
     "Link": "suites.base",
     "MembershipSuite": "suites.membership",
     "MemoryBackend": "memory",
+    "MemoryRuns": "memory",
     "MemoryServer": "memory",
     "MemoryStore": "memory",
     "PluginSuite": "suites.plugin",

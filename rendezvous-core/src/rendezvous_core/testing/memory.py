@@ -7,13 +7,14 @@ import itertools
 import threading
 import time
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import dataclass, field
 
 from rendezvous_core.ports.backend import Members, MembershipBackend, Token
 from rendezvous_core.ports.errors import RendezvousConnectionError
+from rendezvous_core.ports.runs import Runs, StoredRun
 from rendezvous_core.ports.store import (
     DEFAULT_TIMEOUT,
     Store,
@@ -201,6 +202,27 @@ class MemoryBackend(MembershipBackend):
                 raise RendezvousConnectionError(f"This backend '{self._name}' was closed.")
             self._server.carried[operation] += size
             yield run
+
+
+class MemoryRuns(Runs):
+    """All runs on a `MemoryServer`."""
+
+    def __init__(self, server: MemoryServer) -> None:
+        self._server = server
+
+    def read(self) -> Mapping[str, StoredRun]:
+        """See base class."""
+        with self._server._lock:
+            return {
+                run_id: StoredRun(run.state[0], dict(run.members))
+                for run_id, run in self._server._runs.items()
+                if run.state is not None
+            }
+
+    def delete(self, run_id: str) -> None:
+        """See base class."""
+        with self._server._lock:
+            self._server._runs.pop(run_id, None)
 
 
 class MemoryStore(Store):

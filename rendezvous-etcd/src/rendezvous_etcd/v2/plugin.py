@@ -6,6 +6,7 @@ from rendezvous_core import Option, RendezvousBackend, RendezvousParameters, hoo
 from rendezvous_etcd.options import OPTIONS, read_connection, read_lifetimes
 from rendezvous_etcd.v2.backend import EtcdRendezvousBackend
 from rendezvous_etcd.v2.client import EtcdCalls
+from rendezvous_etcd.v2.runs import EtcdRuns
 from rendezvous_etcd.v2.store import EtcdStore
 
 
@@ -48,3 +49,17 @@ def rendezvous_backend(params: RendezvousParameters) -> EtcdRendezvousBackend:
 def rendezvous_store(params: RendezvousParameters, backend: RendezvousBackend) -> EtcdStore | None:
     """Open the store over the connections of ``backend``."""
     return EtcdStore.of_run(backend) if isinstance(backend, EtcdRendezvousBackend) else None
+
+
+@hookimpl
+def rendezvous_runs(params: RendezvousParameters) -> EtcdRuns:
+    """Open all runs below ``key_prefix``; endpoint and options are those of a backend."""
+    connection = read_connection(params)
+    calls = EtcdCalls.from_connection(connection)
+    runs = EtcdRuns(calls, params.get("key_prefix"))
+    try:
+        calls.patience.connect(runs.connect, connection.connect_timeout)
+    except BaseException:
+        runs.close()
+        raise
+    return runs

@@ -6,6 +6,7 @@ from rendezvous_core import Option, RendezvousBackend, RendezvousParameters, hoo
 from rendezvous_etcd.options import OPTIONS, read_connection, read_lifetimes
 from rendezvous_etcd.v3.backend import Etcd3RendezvousBackend
 from rendezvous_etcd.v3.client import Etcd3Client
+from rendezvous_etcd.v3.runs import Etcd3Runs
 from rendezvous_etcd.v3.store import Etcd3Store
 
 
@@ -52,3 +53,17 @@ def rendezvous_backend(params: RendezvousParameters) -> Etcd3RendezvousBackend:
 def rendezvous_store(params: RendezvousParameters, backend: RendezvousBackend) -> Etcd3Store | None:
     """Open the store over the connection of ``backend``."""
     return Etcd3Store.of_run(backend) if isinstance(backend, Etcd3RendezvousBackend) else None
+
+
+@hookimpl
+def rendezvous_runs(params: RendezvousParameters) -> Etcd3Runs:
+    """Open all runs below ``key_prefix``; endpoint and options are those of a backend."""
+    connection = read_connection(params)
+    client = Etcd3Client.from_connection(connection)
+    runs = Etcd3Runs(client, params.get("key_prefix"))
+    try:
+        client.patience.connect(runs.connect, connection.connect_timeout)
+    except BaseException:
+        runs.close()
+        raise
+    return runs

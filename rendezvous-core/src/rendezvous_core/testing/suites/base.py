@@ -34,6 +34,7 @@ CAPABILITIES: Mapping[str, str] = {
     "secret_parameters": "is given passwords",
     "process_factory": "has clients in processes of their own",
     "declared_options": "declares its options",
+    "many_runs": "holds several runs at one endpoint",
 }
 """What a tested thing may lack, by the name to declare it with in `Suite.lacks`."""
 

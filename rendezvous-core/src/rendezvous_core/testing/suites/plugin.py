@@ -8,16 +8,20 @@ import subprocess
 import sys
 import traceback
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import closing
 from functools import partial
 from typing import Any, ClassVar
 
 import pytest
 
-from rendezvous_core.plugins.loading import BACKENDS, installed_backends
+from rendezvous_core.over_register.register import unpacked
+from rendezvous_core.plugins.loading import BACKENDS, installed_backends, load_backend
 from rendezvous_core.ports.errors import RendezvousConnectionError
 from rendezvous_core.ports.handler import RendezvousHandler
 from rendezvous_core.ports.parameters import RendezvousParameters
-from rendezvous_core.registry import get_rendezvous_handler
+from rendezvous_core.ports.runs import Runs
+from rendezvous_core.protocol.codec import decode_state
+from rendezvous_core.registry import create_backend, create_store, get_rendezvous_handler, open_runs
 from rendezvous_core.testing.suites.base import Suite, missing, needs, required
 from rendezvous_core.testing.suites.handler import assert_round
 from rendezvous_core.testing.suites.threads import start, together
@@ -129,6 +133,62 @@ class PluginSuite(Suite):
         infos[0].store.set("key", b"value")
         assert infos[1].store.get("key") == b"value"
 
+    # All its runs, where it has the hook
+
+    @pytest.fixture
+    def runs(self, endpoint: str) -> Iterator[Runs]:
+        """All runs at the endpoint."""
+        plugin = load_backend(self.backend)
+        if plugin is None or not plugin.implements("rendezvous_runs"):
+            pytest.skip("has no hook rendezvous_runs, which is optional")
+        with open_runs(self._params(endpoint, "")) as runs:
+            yield runs
+
+    def test_a_run_is_listed(
+        self, create: Callable[..., RendezvousHandler], endpoint: str, run_id: str, runs: Runs
+    ) -> None:
+        """With its state, and with the records of those who are in it."""
+        assert run_id not in runs.read()
+        create(endpoint).next_rendezvous()
+        stored = runs.read()[run_id]
+        run = unpacked(stored)
+        assert run is not None
+        (seat,) = decode_state(run.state).roster
+        assert set(run.members) == {seat.node}
+
+    def test_a_run_is_removed(
+        self, create: Callable[..., RendezvousHandler], endpoint: str, run_id: str, runs: Runs
+    ) -> None:
+        """With all that it stored, and its id is as new; where there is nothing, that is no error."""
+        runs.delete(run_id)
+        handler = create(endpoint)
+        handler.next_rendezvous().store.set("key", b"value")
+        handler.shutdown()
+        run = unpacked(runs.read()[run_id])
+        assert run is not None
+        state = decode_state(run.state)
+        key = f"rendezvous/{run_id}/{state.round}/{state.round_id}/key"
+        assert self._has(endpoint, run_id, key)
+        runs.delete(run_id)
+        assert run_id not in runs.read()
+        assert not self._has(endpoint, run_id, key)
+        assert create(endpoint).next_rendezvous().world_size == 1
+
+    @needs("many_runs")
+    def test_other_runs_stay(
+        self, create: Callable[..., RendezvousHandler], endpoint: str, run_id: str, runs: Runs
+    ) -> None:
+        """Runs whose ids begin alike, and have any characters in them, are told apart."""
+        names = [run_id, f"{run_id}/1", f"{run_id}:{{}}*% \u00fc"]
+        stores = [create(endpoint, run_id=name).next_rendezvous().store for name in names]
+        for store in stores:
+            store.set("key", b"value")
+        assert set(names) <= runs.read().keys()
+        runs.delete(run_id)
+        assert set(names) & runs.read().keys() >= set(names[1:])
+        for store in stores[1:]:
+            assert store.get("key") == b"value"
+
     # Errors
 
     def test_bad_options(self, create: Callable[..., RendezvousHandler], endpoint: str) -> None:
@@ -188,6 +248,15 @@ class PluginSuite(Suite):
         assert isinstance(error, RendezvousConnectionError | ValueError), f"got {error!r}"
         assert secret not in "".join(traceback.format_exception(error))
         assert secret not in caplog.text
+
+    def _params(self, endpoint: str, run_id: str) -> RendezvousParameters:
+        return RendezvousParameters(self.backend, endpoint, run_id, 1, 1, **self.options)
+
+    def _has(self, endpoint: str, run_id: str, key: str) -> bool:
+        """Whether the shared store of a run has a key."""
+        params = self._params(endpoint, run_id)
+        with closing(create_backend(params)) as backend:
+            return create_store(params, backend).check([key])
 
     def _meet_in_vain(self, create: Callable[..., RendezvousHandler], endpoint: str) -> None:
         soon = 5 * self.moment
