@@ -12,6 +12,7 @@ OPTIONS = (
         "text",
         "ACL user; the server's default user where only a password is given",
         unset="the endpoint's, else `RENDEZVOUS_REDIS_USER`",
+        variable="RENDEZVOUS_REDIS_USER",
     ),
     Option(
         "password",
@@ -19,12 +20,14 @@ OPTIONS = (
         "password of the user",
         secret=True,
         unset="the endpoint's, else `RENDEZVOUS_REDIS_PASSWORD`",
+        variable="RENDEZVOUS_REDIS_PASSWORD",
     ),
     Option(
         "sentinel_user",
         "text",
         "ACL user of the Sentinels, which do not share those of the server",
         unset="`RENDEZVOUS_REDIS_SENTINEL_USER`",
+        variable="RENDEZVOUS_REDIS_SENTINEL_USER",
     ),
     Option(
         "sentinel_password",
@@ -32,6 +35,7 @@ OPTIONS = (
         "password of the Sentinels",
         secret=True,
         unset="`RENDEZVOUS_REDIS_SENTINEL_PASSWORD`",
+        variable="RENDEZVOUS_REDIS_SENTINEL_PASSWORD",
     ),
     Option("db", "integer", "number of the database", unset="the endpoint's, else 0"),
     Option(

@@ -6,7 +6,8 @@ import sys
 
 
 def tell(*words: object) -> None:
-    print(*words, flush=True)
+    # In one piece, also where the output is not buffered: a signal may end this process at any time.
+    print(" ".join(map(str, words)) + "\n", end="", flush=True)
 
 
 signal.signal(signal.SIGUSR1, lambda received, frame: tell("got SIGUSR1"))

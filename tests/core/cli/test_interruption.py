@@ -2,13 +2,15 @@
 
 import os
 import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from rendezvous_core.cli.exit_codes import ExitCode
 from tests.core.cli.conftest import COMMAND, Rdzv, pair, wait_until_up
-from tests.core.processes import EventProcess, wait_for_end
+from tests.core.processes import PATIENCE, EventProcess, wait_for_end
 
 STUBBORN = [*COMMAND, "--stubborn"]
 
@@ -30,6 +32,39 @@ def wait_for_helper(node: EventProcess) -> int:
 
 def is_alive(pid: int) -> bool:
     return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+
+
+@pytest.mark.parametrize(
+    "moment",
+    [
+        "rendezvous_core.cli.invocation",
+        "click",
+        "rendezvous_core.cli.agent",
+        "rendezvous_core.sqlite.backend",
+        "rich.console",
+    ],
+)
+def test_ctrl_c_is_quiet_from_the_start(rdzv: Rdzv, moment: str) -> None:
+    """However early: before the command line is there, while it loads, and while it connects."""
+    script = (
+        "import os, signal, sys\n"
+        "def look(event, arguments):\n"
+        f"    if event == 'import' and arguments[0] == {moment!r}:\n"
+        "        os.kill(os.getpid(), signal.SIGINT)\n"
+        "sys.addaudithook(look)\n"
+        "from rendezvous_core.cli.entry import main\n"
+        "main()"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script, *("doctor" if "rich" in moment else "run --nodes=2 -- true").split()],
+        env={**os.environ, **rdzv.environment},
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+    )
+    assert done.returncode in (-signal.SIGINT, ExitCode.INTERRUPTED)  # which shells show alike
+    assert done.stderr.strip() == ""
 
 
 def test_one_of_four_is_interrupted_and_three_go_on(rdzv: Rdzv) -> None:

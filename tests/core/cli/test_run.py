@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import sys
 from pathlib import Path
 
@@ -124,7 +125,7 @@ def test_a_node_without_restarts_left_leaves_and_the_others_go_on(rdzv: Rdzv) ->
     steady = rdzv.run("--nodes=1:2", conf)
     failing = rdzv.run("--nodes=1:2", conf, "--max-restarts=1", command=FAIL)
     failing.wait_for("restarting", reason="failure", exit_code=7)
-    assert failing.wait() == ExitCode.COMMAND_FAILED
+    assert failing.wait() == 7
     assert "exited with 7" in failing.events[-1]["text"]
     assert [event["event"] for event in failing.events].count("started") == 2
     while wait_until_up(steady)[3] != "1":
@@ -165,6 +166,12 @@ def test_a_run_closed_from_outside_lets_its_commands_finish(rdzv: Rdzv) -> None:
     assert [node.wait() for node in nodes] == [ExitCode.OK, ExitCode.OK]
 
 
+def test_a_command_that_a_signal_ends_is_told_as_shells_do(rdzv: Rdzv) -> None:
+    done = rdzv.call("run", "--nodes=1", "--", "sh", "-c", "kill -USR2 $$")
+    assert done.returncode == 128 + signal.SIGUSR2
+    assert "killed by SIGUSR2" in done.stderr
+
+
 def test_a_command_that_fails_after_the_run_was_closed_has_failed(rdzv: Rdzv) -> None:
     fail_at_last = [*COMMAND, "--fail"]
     node = rdzv.run("--nodes=1", "--max-restarts=3", command=fail_at_last)
@@ -173,7 +180,7 @@ def test_a_command_that_fails_after_the_run_was_closed_has_failed(rdzv: Rdzv) ->
     node.wait_for("closed")
     rdzv.open_gate()
     node.wait_for("ended", exit_code=1)
-    assert node.wait() == ExitCode.COMMAND_FAILED
+    assert node.wait() == 1
     assert "is closed" in node.events[-1]["text"]
 
 

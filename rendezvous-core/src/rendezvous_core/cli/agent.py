@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from rendezvous_core.cli.child import Child, describe_exit
 from rendezvous_core.cli.event_log import events_told
-from rendezvous_core.cli.exit_codes import ExitCode, exit_code_of
+from rendezvous_core.cli.exit_codes import ExitCode, exit_code_of, status_of
 from rendezvous_core.cli.output import Output
 from rendezvous_core.cli.seat import Place, Seat, take_seat
 from rendezvous_core.cli.signals import STOPS, signals_to
@@ -84,10 +84,11 @@ class Agent:
         self._spawned = spawned_as is not None
         self._events: queue.SimpleQueue[_Event] = queue.SimpleQueue()
         self._failures = 0
-        self._failed = False
+        self._failed = 0
+        """What the command exited with, if it has failed in the latest round."""
         self._stopping: signal.Signals | None = None
 
-    def run(self) -> ExitCode:
+    def run(self) -> int:
         """Take part until the work is done, or cannot be; return what to exit with."""
         # What --spawn ignores is not passed on; what reaches its nodes nevertheless is meant for them.
         with events_told(self._tell), signals_to(self._events.put, ignored=self._spawned):
@@ -95,7 +96,7 @@ class Agent:
                 return stopped
             while True:
                 answer = self._join()
-                if isinstance(answer, ExitCode):
+                if isinstance(answer, int):
                     return answer
                 outcome = self._work(answer)
                 if outcome is not None:
@@ -103,7 +104,7 @@ class Agent:
 
     # Waiting
 
-    def _wait_for_go(self) -> ExitCode | None:
+    def _wait_for_go(self) -> int | None:
         self._tell("ready", "is ready", node=self._handler.node_id)
         _in_background(self._read_orders)
         while True:
@@ -118,7 +119,7 @@ class Agent:
             self._events.put(_Go())
         self._events.put(signal.SIGTERM)  # whoever started this node is gone
 
-    def _join(self) -> Seat | ExitCode:
+    def _join(self) -> Seat | int:
         self._tell("asking", "asks for a place", run_id=self._params.run_id, node=self._handler.node_id)
         _in_background(self._take_part)
         with waiting_shown(self._params, self._tell):
@@ -155,15 +156,15 @@ class Agent:
             failure.__cause__ = error
             self._events.put(failure)
 
-    def _refused(self, error: RendezvousError) -> ExitCode:
+    def _refused(self, error: RendezvousError) -> int:
         if isinstance(error, RendezvousClosedError | RendezvousGracefulExitError) and self._failed:
             text = f"{error} The command had failed and cannot be started again."
-            return self._leave(ExitCode.COMMAND_FAILED, text)
+            return self._leave(status_of(self._failed), text)
         return self._leave(exit_code_of(error), str(error))
 
     # Working
 
-    def _work(self, seat: Seat) -> ExitCode | None:
+    def _work(self, seat: Seat) -> int | None:
         """Run the command in one round; return ``None`` when it is time to meet again."""
         no_input = self._spawned or sys.stdin is None or sys.stdin.isatty()
         try:
@@ -190,7 +191,7 @@ class Agent:
             return self._leave(STOPS[self._stopping], f"left on {self._stopping.name}; the run goes on")
         if isinstance(changed, RendezvousError):
             return self._leave(exit_code_of(changed), str(changed))
-        self._failed = not changed and code != 0
+        self._failed = 0 if changed else code
         if changed:
             return None
         if code == 0:
@@ -198,7 +199,7 @@ class Agent:
         self._failures += 1
         if self._failures > self._job.max_restarts:
             text = f"the command {describe_exit(code)}, with no restart left of {self._job.max_restarts}"
-            return self._leave(ExitCode.COMMAND_FAILED, f"{text}; left the run, which goes on")
+            return self._leave(status_of(code), f"{text}; left the run, which goes on")
         text = f"the command {describe_exit(code)}: restart {self._failures} of {self._job.max_restarts}"
         self._tell("restarting", text, reason="failure", exit_code=code)
         return None
@@ -240,7 +241,7 @@ class Agent:
 
     # The end
 
-    def _leave(self, code: ExitCode, text: str, *, done: bool = False) -> ExitCode:
+    def _leave(self, code: int, text: str, *, done: bool = False) -> int:
         _in_background(lambda: self._events.put(_Left(self._handler.leave(done=done))))
         while True:
             event = self._events.get()
@@ -252,7 +253,7 @@ class Agent:
         unheard = "" if event.confirmed else " (the others could not be told and will notice its silence)"
         return self._exit(code, text + unheard)
 
-    def _exit(self, code: ExitCode, text: str) -> ExitCode:
+    def _exit(self, code: int, text: str) -> int:
         self._tell("exit", text, code=int(code), node=self._handler.node_id)
         return code
 

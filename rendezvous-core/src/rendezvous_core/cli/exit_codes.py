@@ -20,8 +20,6 @@ class ExitCode(IntEnum):
     """An error that has no code of its own."""
     USAGE = 2
     """A wrong option, endpoint or backend name."""
-    COMMAND_FAILED = 3
-    """The command failed more often than it may be restarted."""
     TIMEOUT = 4
     """The group did not form in time."""
     CLOSED = 5
@@ -56,6 +54,11 @@ _CODES = (
 def exit_code_of(error: BaseException) -> ExitCode:
     """Return the exit code for an error."""
     return next((code for kind, code in _CODES if isinstance(error, kind)), ExitCode.FAILED)
+
+
+def status_of(returncode: int) -> int:
+    """Return a command's return code as an exit code: 128 and the number of a signal that ended it."""
+    return returncode if returncode >= 0 else 128 - returncode
 
 
 def fail(code: ExitCode, text: str) -> ExitCode:

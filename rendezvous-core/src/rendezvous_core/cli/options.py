@@ -14,7 +14,7 @@ from rendezvous_core.ports.endpoint import parse_config
 from rendezvous_core.ports.parameters import RendezvousParameters
 from rendezvous_core.ports.redaction import redact, shown
 from rendezvous_core.registry import backend_of
-from rendezvous_core.sqlite.path import default_path
+from rendezvous_core.sqlite.path import described_default
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
@@ -38,8 +38,8 @@ class Target:
 
     @property
     def place(self) -> str:
-        """The endpoint, or the default of ``sqlite``; empty where only the backend knows its default."""
-        return default_path() if not self.endpoint and self.backend == "sqlite" else self.endpoint
+        """The endpoint for people, or the default of ``sqlite``; empty where the backend knows it alone."""
+        return described_default() if not self.endpoint and self.backend == "sqlite" else self.endpoint
 
     @property
     def where(self) -> str:

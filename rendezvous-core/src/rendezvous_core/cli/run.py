@@ -3,7 +3,6 @@
 import math
 import os
 import secrets
-import shlex
 import shutil
 
 import click
@@ -11,13 +10,13 @@ import click
 from rendezvous_core.cli.agent import Agent, Job
 from rendezvous_core.cli.environment import run_environment
 from rendezvous_core.cli.exit_codes import ExitCode, fail
+from rendezvous_core.cli.hint import watch_command
 from rendezvous_core.cli.options import NodeRange, Target, backend_options, output_options, run_id_option
 from rendezvous_core.cli.output import Output, create_output
 from rendezvous_core.cli.seat import Place
 from rendezvous_core.cli.spawn import Nodes
 from rendezvous_core.dynamic.handler import DynamicRendezvousHandler
 from rendezvous_core.plugins.loading import load_export
-from rendezvous_core.ports.redaction import redact
 from rendezvous_core.registry import create_backend, get_rendezvous_handler
 
 _LAST_CALL = "2"
@@ -129,11 +128,6 @@ def _spawn(
         "--",
         *job.command,
     ]
-    hint = ["rdzv", "watch", "--run-id", run_id]
-    if target.backend != "sqlite":
-        hint += ["--backend", target.backend]
-    if target.endpoint and redact(target.endpoint) == target.endpoint:
-        hint += ["--endpoint", target.endpoint]
-    text = f"{number} nodes in the run {run_id}; see them with: {shlex.join(hint)}"
+    text = f"{number} nodes in the run {run_id}; see them with: {watch_command(target, params)}"
     output.tell("spawned", text, run_id=run_id)
     return Nodes(number, arguments, run_environment(params), output).run()

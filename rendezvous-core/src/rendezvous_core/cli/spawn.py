@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import IO, Any, NamedTuple
 
 from rendezvous_core.cli.child import describe_exit
-from rendezvous_core.cli.exit_codes import ExitCode
+from rendezvous_core.cli.exit_codes import ExitCode, status_of
 from rendezvous_core.cli.output import Output
 from rendezvous_core.cli.signals import STOPS, signals_to
 
@@ -93,7 +93,7 @@ class Nodes:
         codes = [self._exit_codes[rank] for rank in range(len(self._nodes))]
         failed = [code for code in codes if code != 0]
         code = stopping or (failed[0] if failed else ExitCode.OK)
-        code = code if code >= 0 else 128 - code
+        code = status_of(code)
         text = f"{len(codes) - len(failed)} of {len(codes)} nodes finished their work"
         self._output.tell("finished", text, code=code, node_exit_codes=codes)
         return code

@@ -49,6 +49,7 @@ class Option:
         choices: of a ``choice``.
         secret: never shown, neither in errors nor in a ``repr`` of the parameters.
         unset: says, for people, what holds where the option is not given and ``default`` does not tell.
+        variable: the environment variable that the backend reads where the option is not given.
         aliases: other names, such as torch's, that count where ``name`` itself is not given.
 
     Raises:
@@ -64,6 +65,7 @@ class Option:
     choices: Sequence[str] = ()
     secret: bool = False
     unset: str = ""
+    variable: str = ""
     aliases: Sequence[str] = ()
 
     def __post_init__(self) -> None:

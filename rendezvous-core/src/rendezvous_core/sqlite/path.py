@@ -37,6 +37,17 @@ def default_path() -> str:
     return os.path.join(directory, "rendezvous.db")
 
 
+def described_default() -> str:
+    """The path of `default_path` for people, with what of the environment leads there."""
+    path = default_path()
+    if os.environ.get("RDZV_SQLITE_PATH"):
+        return f"{path} (by RDZV_SQLITE_PATH)"
+    runtime = os.environ.get("XDG_RUNTIME_DIR")
+    if runtime and path.startswith(os.path.realpath(runtime)):
+        return f"{path} (by XDG_RUNTIME_DIR)"
+    return f"{path} (as XDG_RUNTIME_DIR names no directory of this user)"
+
+
 def prepare_directory(directory: str) -> None:
     """Create ``directory``, mode 0700, where it is missing; that of `default_path` must be private.
 
