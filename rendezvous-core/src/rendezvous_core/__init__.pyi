@@ -25,6 +25,7 @@ from rendezvous_core.ports.errors import RendezvousClosedError as RendezvousClos
 from rendezvous_core.ports.errors import RendezvousConnectionError as RendezvousConnectionError
 from rendezvous_core.ports.errors import RendezvousError as RendezvousError
 from rendezvous_core.ports.errors import RendezvousGracefulExitError as RendezvousGracefulExitError
+from rendezvous_core.ports.errors import RendezvousSecretError as RendezvousSecretError
 from rendezvous_core.ports.errors import RendezvousStateError as RendezvousStateError
 from rendezvous_core.ports.errors import RendezvousTimeoutError as RendezvousTimeoutError
 from rendezvous_core.ports.handler import RendezvousHandler as RendezvousHandler

@@ -1,6 +1,7 @@
 """From the name of a backend to its handler, its backend and its store."""
 
 import logging
+import os
 from collections.abc import Callable
 
 from rendezvous_core.plugins.loading import (
@@ -16,7 +17,7 @@ from rendezvous_core.ports.options import Option, check_options
 from rendezvous_core.ports.parameters import RendezvousParameters
 from rendezvous_core.ports.redaction import redact
 from rendezvous_core.ports.runs import Runs
-from rendezvous_core.ports.settings import HANDLER_OPTIONS
+from rendezvous_core.ports.settings import HANDLER_OPTIONS, SEAL_STORE, SECRET
 from rendezvous_core.ports.spelling import nearest
 from rendezvous_core.ports.store import Store
 
@@ -97,6 +98,7 @@ class RendezvousHandlerRegistry:
                 )
             if _check_options(plugin, params) is None:
                 _warn_of_misspelt(plugin, params)
+            _check_sealable(plugin, params)
             handler = plugin.call("rendezvous_handler", RendezvousHandler, params=params)
             if handler is None:
                 handler = _dynamic_handler(plugin, params)
@@ -204,6 +206,21 @@ def _check_options(plugin: Plugin, params: RendezvousParameters) -> tuple[Option
     return options
 
 
+def _check_sealable(plugin: Plugin, params: RendezvousParameters) -> None:
+    """Refuse a secret of the environment where the backend would not seal with it."""
+    options = plugin.options(params) or ()
+    if plugin.implements("rendezvous_backend") or SECRET in options:
+        return
+    from rendezvous_core.sealing.keys import FILE_VARIABLE, SECRET_VARIABLE
+
+    for variable in (SECRET_VARIABLE, FILE_VARIABLE):
+        if os.environ.get(variable):
+            raise ValueError(
+                f"The backend '{params.backend}' cannot seal a run with a secret, and {variable} gives one: "
+                "unset it, or choose another backend."
+            )
+
+
 def _warn_of_misspelt(plugin: Plugin, params: RendezvousParameters) -> None:
     """Say what is nearly an option of the handler, where nobody can tell whether the backend reads it."""
     known = {name for option in HANDLER_OPTIONS for name in option.names}
@@ -232,7 +249,10 @@ def _dynamic_handler(plugin: Plugin, params: RendezvousParameters) -> Rendezvous
 
 def _open_backend(plugin: Plugin, params: RendezvousParameters) -> MembershipBackend:
     from rendezvous_core.over_register.backend import RegisterBackend
+    from rendezvous_core.sealing.backend import seal_backend
+    from rendezvous_core.sealing.keys import find_keyring
 
+    keyring = find_keyring(params)
     backend = plugin.call("rendezvous_backend", RendezvousBackend, params=params)
     if backend is None:
         raise plugin.error(
@@ -244,10 +264,23 @@ def _open_backend(plugin: Plugin, params: RendezvousParameters) -> MembershipBac
     except BaseException:
         backend.close()
         raise
-    return backend if isinstance(backend, MembershipBackend) else RegisterBackend(backend)
+    members = backend if isinstance(backend, MembershipBackend) else RegisterBackend(backend)
+    return seal_backend(members, keyring, params.run_id)
 
 
 def _open_store(plugin: Plugin, params: RendezvousParameters, backend: MembershipBackend) -> Store:
+    from rendezvous_core.sealing.backend import unsealed
+
+    store = _open_bare_store(plugin, params, unsealed(backend))
+    if not SEAL_STORE.read(params):
+        return store
+    from rendezvous_core.sealing.keys import find_keyring
+    from rendezvous_core.sealing.store import sealed_store
+
+    return sealed_store(store, find_keyring(params), params.run_id)
+
+
+def _open_bare_store(plugin: Plugin, params: RendezvousParameters, backend: MembershipBackend) -> Store:
     from rendezvous_core.over_register.backend import RegisterBackend
     from rendezvous_core.over_register.store import RegisterStore
     from rendezvous_core.over_store.backend import StoreBackend

@@ -8,8 +8,10 @@ from rendezvous_core.over_store.prefix_store import PrefixStore
 from rendezvous_core.ports.endpoint import parse_config
 from rendezvous_core.ports.errors import RendezvousError
 from rendezvous_core.ports.parameters import RendezvousParameters
+from rendezvous_core.ports.settings import SECRET
 from rendezvous_core.ports.store import Store
 from rendezvous_core.registry import create_backend, create_store
+from rendezvous_core.sealing.keys import FILE_VARIABLE, SECRET_VARIABLE
 
 BACKEND = "RDZV_BACKEND"
 ENDPOINT = "RDZV_ENDPOINT"
@@ -20,11 +22,15 @@ STORE_PREFIX = "RDZV_STORE_PREFIX"
 
 def run_environment(params: RendezvousParameters) -> dict[str, str]:
     """Return the variables that tell other processes which run is meant, and how to reach it."""
+    # A secret may hold what separates options, and has a variable of its own.
+    options = {key: value for key, value in params.config.items() if key != SECRET.name}
+    secret = SECRET.read(params)
     return {
         BACKEND: params.backend,
         ENDPOINT: params.endpoint,
         RUN_ID: params.run_id,
-        CONF: ",".join(f"{key}={value}" for key, value in params.config.items()),
+        CONF: ",".join(f"{key}={value}" for key, value in options.items()),
+        **({SECRET_VARIABLE: secret, FILE_VARIABLE: ""} if secret else {}),
     }
 
 

@@ -39,6 +39,7 @@ from rendezvous_core.ports.settings import (
     METADATA,
     NODES_MULTIPLE_OF,
     RANK_HINT,
+    SEAL_STORE,
     AdmitNewcomers,
     LastCall,
     RendezvousSettings,
@@ -49,6 +50,9 @@ from rendezvous_core.protocol.node import Joined, Node
 from rendezvous_core.protocol.operations import Timing
 from rendezvous_core.protocol.ranks import rank
 from rendezvous_core.protocol.records import Member, Settings
+from rendezvous_core.sealing.backend import SealedBackend, seal_backend
+from rendezvous_core.sealing.keys import Keyring, find_keyring, keyring_of
+from rendezvous_core.sealing.store import sealed_store
 
 
 class DynamicRendezvousHandler(RendezvousHandler):
@@ -77,6 +81,8 @@ class DynamicRendezvousHandler(RendezvousHandler):
         admit_newcomers: AdmitNewcomers = "at_once",
         nodes_multiple_of: int = 1,
         rank_hint: int | None = None,
+        secret: str | None = None,
+        secret_file: str | None = None,
     ) -> "DynamicRendezvousHandler":
         """Create a handler; the same arguments as torch's up to ``keep_alive_max_attempt``, and ours.
 
@@ -99,10 +105,13 @@ class DynamicRendezvousHandler(RendezvousHandler):
                 having gathered for a number of seconds, or not by themselves (``next_round``).
             nodes_multiple_of: a world size is a multiple of it; who is left over is a spare.
             rank_hint: where this node would like to stand among newcomers.
+            secret: seals what the run keeps in the backend; by default that of the environment, if any.
+            secret_file: the file that holds it.
 
         Raises:
             ValueError: a setting is impossible; names it.
         """
+        keyring = None if isinstance(backend, SealedBackend) else keyring_of(secret, secret_file)
         settings = RendezvousSettings(
             run_id,
             min_nodes,
@@ -114,7 +123,7 @@ class DynamicRendezvousHandler(RendezvousHandler):
             admit_newcomers,
             nodes_multiple_of,
         )
-        return cls(settings, store, backend, local_addr, metadata, rank_hint)
+        return cls(settings, store, _sealed(backend, keyring, run_id), local_addr, metadata, rank_hint)
 
     def __init__(
         self,
@@ -128,7 +137,7 @@ class DynamicRendezvousHandler(RendezvousHandler):
         load_plugins()
         self._settings = settings
         self._store = adapt_store(store)
-        self._backend = backend if isinstance(backend, MembershipBackend) else RegisterBackend(backend)
+        self._backend = _with_members(backend)
         self._address = check_address(local_addr) or address_towards(self._backend.hosts).address
         self._was_closed: bool | None = None
 
@@ -368,10 +377,13 @@ def create_handler(
         ValueError: an option is none that it may be; names it and its range.
     """
     hint = RANK_HINT.read(params)
+    keyring = find_keyring(params)
+    if SEAL_STORE.read(params):
+        store = sealed_store(adapt_store(store), keyring, params.run_id)
     return DynamicRendezvousHandler.from_backend(
         params.run_id,
         store,
-        backend,
+        _sealed(backend, keyring, params.run_id),
         params.min_nodes,
         params.max_nodes,
         params.local_addr,
@@ -384,6 +396,14 @@ def create_handler(
         nodes_multiple_of=NODES_MULTIPLE_OF.read(params),
         rank_hint=find_rank_hint(os.environ, sys.argv) if hint is None else hint,
     )
+
+
+def _with_members(backend: RendezvousBackend) -> MembershipBackend:
+    return backend if isinstance(backend, MembershipBackend) else RegisterBackend(backend)
+
+
+def _sealed(backend: RendezvousBackend, keyring: Keyring | None, run_id: str) -> RendezvousBackend:
+    return backend if keyring is None else seal_backend(_with_members(backend), keyring, run_id)
 
 
 def _rank(members: Sequence[Member], previous: Sequence[str]) -> Sequence[str]:

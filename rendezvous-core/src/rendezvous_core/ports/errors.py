@@ -40,6 +40,12 @@ class RendezvousStateError(RendezvousError):
     _default = "The state of the rendezvous is corrupt."
 
 
+class RendezvousSecretError(RendezvousStateError):
+    """What the backend holds is sealed with a secret that this node has not got, or not with its own."""
+
+    _default = "The rendezvous is sealed with another secret."
+
+
 class RendezvousGracefulExitError(RendezvousError):
     """The run ended while this node stood by as a spare: leave the stack; it is no failure."""
 

@@ -85,6 +85,24 @@ RANK_HINT = Option(
     unset="what the launcher tells: GROUP_RANK, NODE_RANK, SLURM_NODEID and others",
 )
 
+SECRET = Option(
+    "secret",
+    "text",
+    "what seals the run: who has not got it can take no part. The list of processes shows what is typed: "
+    "better a file, or `RENDEZVOUS_SECRET`",
+    secret=True,
+    unset="`RENDEZVOUS_SECRET`; else the run is not sealed",
+)
+SECRET_FILE = Option(
+    "secret_file",
+    "path",
+    "file of the secret, or of several, one a line: the first seals, each opens",
+    unset="`RENDEZVOUS_SECRET_FILE`",
+)
+SEAL_STORE = Option(
+    "seal_store", "boolean", "whether the values of the shared store are sealed too, which costs time", False
+)
+
 HANDLER_OPTIONS = (
     *_TIMEOUTS.values(),
     KEEP_ALIVE_INTERVAL,
@@ -94,6 +112,9 @@ HANDLER_OPTIONS = (
     NODES_MULTIPLE_OF,
     RANK_HINT,
     METADATA,
+    SECRET,
+    SECRET_FILE,
+    SEAL_STORE,
 )
 """The options of the dynamic handler, which every backend has but those that build a handler of their own."""
 

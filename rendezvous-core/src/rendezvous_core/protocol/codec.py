@@ -6,6 +6,7 @@ import msgspec
 from msgspec import Struct
 
 from rendezvous_core.ports.errors import RendezvousStateError
+from rendezvous_core.ports.sealed import check_unsealed
 from rendezvous_core.protocol.invariants import check_state
 from rendezvous_core.protocol.ranges import MAX_MEMBER, MAX_STATE, check_ranges
 from rendezvous_core.protocol.records import Member, State
@@ -91,6 +92,7 @@ def decode_member(data: bytes) -> Member:
 
 
 def _check_version(data: bytes, limit: int, what: str) -> None:
+    check_unsealed(data, what)
     _checked_size(data, limit, what)
     try:
         version = _version_decoder.decode(data).v
