@@ -18,6 +18,7 @@ from rendezvous_core import (
     Store,
     get_rendezvous_handler,
 )
+from rendezvous_core.cli.look import look_at_runs
 from rendezvous_core.ports.errors import RendezvousSecretError
 from rendezvous_core.ports.sealed import SEALED
 from rendezvous_core.registry import create_backend, create_store
@@ -221,8 +222,8 @@ def test_a_running_group_goes_over_to_another_secret(
         create(secret=ONE).next_rendezvous()
 
 
-def params(tmp_path: Path, backend: str = "sqlite", **options: Any) -> RendezvousParameters:
-    return RendezvousParameters(backend, str(tmp_path / "run.db"), "run", 1, 1, "127.0.0.1", **options)
+def params(tmp_path: Path, backend: str = "sqlite", run: str = "run", **options: Any) -> RendezvousParameters:
+    return RendezvousParameters(backend, str(tmp_path / "run.db"), run, 1, 1, "127.0.0.1", **options)
 
 
 def test_the_environment_gives_a_secret_to_every_backend(
@@ -256,6 +257,19 @@ def test_the_store_is_sealed_where_that_is_asked(tmp_path: Path) -> None:
     assert all(clear.get(each).startswith(SEALED) for each in clear.list_keys())
     handler.shutdown()
     backend.close()
+
+
+def test_who_looks_at_all_runs_sees_those_of_its_secret(tmp_path: Path) -> None:
+    secrets = {"one": {"secret": ONE}, "other": {"secret": OTHER}, "none": {}}
+    handlers = [get_rendezvous_handler(params(tmp_path, run=run, **given)) for run, given in secrets.items()]
+    for handler in handlers:
+        handler.next_rendezvous()
+    seen = {each.run_id: each.phase for each in look_at_runs(params(tmp_path, secret=ONE))}
+    assert seen == {"one": "complete", "other": "unreadable", "none": "complete"}
+    seen = {each.run_id: each.phase for each in look_at_runs(params(tmp_path))}
+    assert seen == {"one": "unreadable", "other": "unreadable", "none": "complete"}
+    for handler in handlers:
+        handler.shutdown()
 
 
 def test_a_store_cannot_be_sealed_without_a_secret(tmp_path: Path) -> None:

@@ -12,6 +12,8 @@ from rendezvous_core.ports.runs import StoredRun
 from rendezvous_core.protocol.codec import decode_member, decode_state
 from rendezvous_core.protocol.records import Member, Phase, State, place
 from rendezvous_core.registry import create_backend, open_runs
+from rendezvous_core.sealing.backend import opened_run
+from rendezvous_core.sealing.keys import Keyring, find_keyring
 
 _SETTLED = 10.0
 """For how many seconds those who wait may take to notice that the run is closed."""
@@ -201,11 +203,15 @@ def look_at_runs(params: RendezvousParameters) -> list[RunLook | UnreadableRun]:
     """
     with open_runs(params) as runs:
         found = runs.read()
-    return [_look_at(run_id, run) for run_id, run in sorted(found.items()) if unpacked(run)]
+    keyring = find_keyring(params)
+    return [_look_at(run_id, run, keyring) for run_id, run in sorted(found.items()) if unpacked(run)]
 
 
-def _look_at(run_id: str, stored: StoredRun) -> RunLook | UnreadableRun:
-    run = unpacked(stored) or stored
+def _look_at(run_id: str, stored: StoredRun, keyring: Keyring | None) -> RunLook | UnreadableRun:
+    try:
+        run = opened_run(unpacked(stored) or stored, keyring, run_id)
+    except RendezvousStateError as error:
+        return UnreadableRun(run_id, str(error))
     members = {node: member for node, data in run.members.items() if (member := _readable(data))}
     ages = {node: max(0.0, time.time() - member.at) for node, member in members.items()}
     try:

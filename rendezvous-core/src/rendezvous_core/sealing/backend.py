@@ -2,9 +2,12 @@
 
 import logging
 from collections.abc import Sequence
+from contextlib import suppress
 
-from rendezvous_core.ports.backend import Members, MembershipBackend, Token
+from rendezvous_core.ports.backend import Members, MembershipBackend, ServerFacts, Token
 from rendezvous_core.ports.errors import RendezvousSecretError
+from rendezvous_core.ports.runs import StoredRun
+from rendezvous_core.ports.sealed import SEALED
 from rendezvous_core.sealing.keys import Keyring
 from rendezvous_core.sealing.seal import Seal
 
@@ -42,6 +45,10 @@ class SealedBackend(MembershipBackend):
     def hosts(self) -> Sequence[str] | None:
         """See base class."""
         return self._backend.hosts
+
+    def server_facts(self) -> ServerFacts | None:
+        """See base class."""
+        return self._backend.server_facts()
 
     def get_state(self) -> tuple[bytes, Token] | None:
         """See base class; `RendezvousSecretError` where the state does not open."""
@@ -109,6 +116,21 @@ def seal_backend(backend: MembershipBackend, keyring: Keyring | None, run_id: st
     if keyring is None or isinstance(backend, SealedBackend):
         return backend
     return SealedBackend(backend, keyring, run_id)
+
+
+def opened_run(run: StoredRun, keyring: Keyring | None, run_id: str) -> StoredRun:
+    """Return what a backend holds of a run, opened where it is sealed and there is a secret.
+
+    Raises:
+        RendezvousSecretError: the state does not open.
+    """
+    if keyring is None or not run.state.startswith(SEALED):
+        return run
+    seal, members = Seal(keyring, run_id), {}
+    for node, record in run.members.items():
+        with suppress(RendezvousSecretError):
+            members[node] = seal.open(_MEMBER, node, record)
+    return StoredRun(seal.open(_STATE, "", run.state), members)
 
 
 def unsealed(backend: MembershipBackend) -> MembershipBackend:
