@@ -35,6 +35,8 @@ class Machine:
         rank_hint: int | None = None,
         agreed: Mapping[str, Any] | None = None,
         node_type: type[Node] = Node,
+        reopens: bool = False,
+        has_id: bool = True,
     ) -> None:
         self.world, self.name = world, name
         self.offset, self.rate = world.random.uniform(0, 1e6), world.random.uniform(0.999, 1.001)
@@ -43,7 +45,9 @@ class Machine:
         member = Member(
             node=name, address=address, pid=1, dead_after=self.timing.dead_after, rank_hint=rank_hint
         )
-        self.node = node_type(member, RUN, self.settings, self.timing, world.new_id)
+        self.node = node_type(
+            member, RUN, self.settings, self.timing, world.new_id, reopens=reopens, has_id=has_id
+        )
         self.crashed = self.paused = self.cut_off = False
         self.diligent = True
         """Whether its user asks again as soon as a new round is called for."""

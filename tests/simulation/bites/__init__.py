@@ -1,6 +1,6 @@
 """Rules of the protocol, each with the story that fails without it."""
 
-from tests.simulation.bites import asking, coordinating, deciding, living, observing, regrouping
+from tests.simulation.bites import asking, coordinating, deciding, living, observing, regrouping, reopening
 from tests.simulation.bites.bite import Bite, take_out
 
 __all__ = ["BITES", "Bite", "take_out"]
@@ -12,4 +12,5 @@ BITES = [
     *observing.BITES,
     *deciding.BITES,
     *regrouping.BITES,
+    *reopening.BITES,
 ]

@@ -3,7 +3,17 @@
 Each is told over many seeds, which vary latencies, names, clocks, and whatever the story draws.
 """
 
-from tests.simulation.scenarios import asks, choices, deaths, listings, losses, messages, regrouping, settings
+from tests.simulation.scenarios import (
+    asks,
+    choices,
+    deaths,
+    listings,
+    losses,
+    messages,
+    regrouping,
+    reopening,
+    settings,
+)
 from tests.simulation.scenarios.telling import SCENARIOS, tell
 
 __all__ = [
@@ -15,6 +25,7 @@ __all__ = [
     "losses",
     "messages",
     "regrouping",
+    "reopening",
     "settings",
     "tell",
 ]

@@ -37,8 +37,10 @@ from rendezvous_core.ports.settings import (
     KEEP_ALIVE_MAX_ATTEMPT,
     LAST_CALL,
     METADATA,
+    NO_ID,
     NODES_MULTIPLE_OF,
     RANK_HINT,
+    REOPEN,
     SEAL_STORE,
     AdmitNewcomers,
     LastCall,
@@ -83,6 +85,7 @@ class DynamicRendezvousHandler(RendezvousHandler):
         rank_hint: int | None = None,
         secret: str | None = None,
         secret_file: str | None = None,
+        reopen: bool = False,
     ) -> "DynamicRendezvousHandler":
         """Create a handler; the same arguments as torch's up to ``keep_alive_max_attempt``, and ours.
 
@@ -107,6 +110,7 @@ class DynamicRendezvousHandler(RendezvousHandler):
             rank_hint: where this node would like to stand among newcomers.
             secret: seals what the run keeps in the backend; by default that of the environment, if any.
             secret_file: the file that holds it.
+            reopen: whether to begin the run anew if it is closed when this node comes.
 
         Raises:
             ValueError: a setting is impossible; names it.
@@ -123,7 +127,8 @@ class DynamicRendezvousHandler(RendezvousHandler):
             admit_newcomers,
             nodes_multiple_of,
         )
-        return cls(settings, store, _sealed(backend, keyring, run_id), local_addr, metadata, rank_hint)
+        sealed = _sealed(backend, keyring, run_id)
+        return cls(settings, store, sealed, local_addr, metadata, rank_hint, reopen=reopen)
 
     def __init__(
         self,
@@ -133,6 +138,8 @@ class DynamicRendezvousHandler(RendezvousHandler):
         local_addr: str | None = None,
         metadata: Mapping[str, str] | None = None,
         rank_hint: int | None = None,
+        *,
+        reopen: bool = False,
     ) -> None:
         load_plugins()
         self._settings = settings
@@ -170,6 +177,8 @@ class DynamicRendezvousHandler(RendezvousHandler):
             timing,
             lambda: uuid.uuid4().hex,
             _rank,
+            reopens=reopen or settings.run_id == NO_ID,
+            has_id=settings.run_id != NO_ID,
         )
         performer = Performer(self._backend, settings.timeout.heartbeat.total_seconds())
         self._driver = Driver(node, performer, Reporter(settings.run_id))
@@ -278,7 +287,9 @@ class DynamicRendezvousHandler(RendezvousHandler):
         driver.check_process()
         if self._was_closed:
             return True
-        state = driver.read_state(self._deadline("close")) if driver.view.finished else driver.state
+        if not driver.view.finished:
+            return driver.view.is_closed
+        state = driver.read_state(self._deadline("close"))
         return state is not None and state.phase == "closed"
 
     def set_closed(self) -> None:
@@ -338,8 +349,7 @@ class DynamicRendezvousHandler(RendezvousHandler):
                 self._driver.close_run(deadline)
                 closed = True
             except RendezvousError:
-                state = self._driver.state  # closed, where a signal handler was faster
-                closed = state is not None and state.phase == "closed"
+                closed = self._driver.view.is_closed  # where a signal handler was faster
             self._driver.stop(deadline, close_backend=True)
             self._was_closed = closed
         return self._was_closed
@@ -395,6 +405,7 @@ def create_handler(
         admit_newcomers=ADMIT_NEWCOMERS.read(params),
         nodes_multiple_of=NODES_MULTIPLE_OF.read(params),
         rank_hint=find_rank_hint(os.environ, sys.argv) if hint is None else hint,
+        reopen=REOPEN.read(params),
     )
 
 

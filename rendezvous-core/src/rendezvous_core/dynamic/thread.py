@@ -353,7 +353,9 @@ class NodeThread:
         elif node.member.intent != "join" and node.now - self._reached > node.member.dead_after:
             node.finished = True  # nobody could be told, and all have found it silent by now
         self.state, self.trouble = node.state, node.trouble
-        self.view = View(node.outcome, node.joined, node.finished, node.member.intent, node.nodes_waiting)
+        self.view = View(
+            node.outcome, node.joined, node.finished, node.member.intent, node.nodes_waiting, node.is_closed
+        )
         if self._asked is not None and (node.outcome is not None or node.finished):
             self._answer(self._asked, node.outcome)
             self._asked = None

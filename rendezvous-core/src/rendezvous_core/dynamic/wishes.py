@@ -21,6 +21,7 @@ class View(NamedTuple):
     finished: bool = True
     intent: Intent = "join"
     nodes_waiting: int = 0
+    is_closed: bool = False
 
     def is_over(self, joined: Joined | None) -> bool:
         """Whether this node has ended its part in the round ``joined``."""

@@ -28,6 +28,9 @@ _TIMEOUTS = {
         "heartbeat_timeout", "seconds", "within which a heartbeat must reach the backend", 5, most=DAY
     ),
 }
+NO_ID = "none"
+"""The run in which torchrun's jobs meet that are given no id."""
+
 KEEP_ALIVE_INTERVAL = Option(
     "keep_alive_interval", "seconds", "between two heartbeats of a node", 5, most=DAY
 )
@@ -38,6 +41,12 @@ KEEP_ALIVE_MAX_ATTEMPT = Option(
     3,
     least=1,
     most=10_000,
+)
+REOPEN = Option(
+    "reopen",
+    "boolean",
+    "whether a node that finds the run closed when it comes begins it anew; without a run id they all do",
+    False,
 )
 METADATA = Option(
     "metadata", "pairs", "what rank policies and people may know of this node, such as its rack"
@@ -111,6 +120,7 @@ HANDLER_OPTIONS = (
     ADMIT_NEWCOMERS,
     NODES_MULTIPLE_OF,
     RANK_HINT,
+    REOPEN,
     METADATA,
     SECRET,
     SECRET_FILE,

@@ -81,6 +81,20 @@ def close(state: State) -> State:
     return replace(state, phase="closed", waiting=0, last_call=None, knock=None)
 
 
+def reopen(state: State) -> State:
+    """Return the closed ``state`` with a next round to form (Rule 21). Nobody of before is in it, or asks."""
+    return replace(
+        state,
+        reopened=state.reopened + 1,
+        phase="joining",
+        round=state.round + bool(state.round_id),
+        gone={},
+        spent=_spend(state, state.roster),
+        coordinator=None,
+        began=0.0,
+    )
+
+
 def appoint_heir(state: State, sight: Sight, leaving: str) -> State:
     """Have somebody coordinate after ``leaving``: an active participant, or else who waits (Rule 10)."""
     active = [seat.node for seat in state.active()]

@@ -16,6 +16,7 @@ TRANSITIONS: dict[tuple[Phase, Phase], str] = {
     ("complete", "closed"): "set_closed, shutdown, or all are done",
     ("joining", "closed"): "set_closed, shutdown",
     ("closed", "closed"): "a failover that undid it is undone",
+    ("closed", "joining"): "a node reopens it",
 }
 """From which phase a write may lead to which, and why; ``docs/concepts.md`` draws it."""
 
@@ -72,6 +73,8 @@ def _flaw_of_step(old: State, new: State) -> str | None:
         return f"the run '{old.run}' became the run '{new.run}'"
     if (old.phase, new.phase) not in TRANSITIONS:
         return f"{old.phase} became {new.phase}"
+    if new.reopened - old.reopened != ((old.phase, new.phase) == ("closed", "joining")):
+        return f"{old.phase} became {new.phase} as the run was reopened {new.reopened - old.reopened} times"
     if new.serial <= old.serial or new.age <= old.age:
         return f"the state went back from {old.age} to {new.age}"
     if new.term == old.term and new.settings != old.settings:
@@ -100,7 +103,7 @@ def _flaw_within_round(old: State, new: State) -> str | None:
         return f"the roster of round {old.round} changed"
     if new.phase == old.phase != "joining" and not old.gone.items() <= new.gone.items():
         return f"somebody who was gone is back in round {old.round}"
-    if old.phase == "complete" and new.phase == "joining":
+    if new.phase == "joining" != old.phase:
         return _still_inside(old, new)
     return None
 

@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from rendezvous_core.ports.errors import RendezvousConnectionError, RendezvousStateError
 from rendezvous_core.protocol.codec import check_member
 from rendezvous_core.protocol.coordinator import Coordinator
-from rendezvous_core.protocol.decision import Over, RankPolicy, close
+from rendezvous_core.protocol.decision import Over, RankPolicy, close, reopen
 from rendezvous_core.protocol.invariants import check_step
 from rendezvous_core.protocol.operations import (
     List,
@@ -58,6 +58,9 @@ class Node(Participant):
         timing: Timing,
         new_id: Callable[[], str],
         ranks: RankPolicy = keep_ranks,
+        *,
+        reopens: bool = False,
+        has_id: bool = True,
     ) -> None:
         check_member(member)
         check_ranges(State(run=run, settings=settings), "the run")
@@ -66,7 +69,7 @@ class Node(Participant):
                 f"No world size is a multiple of nodes_multiple_of ({settings.nodes_multiple_of}) and within "
                 f"min_nodes ({settings.min_nodes}) and max_nodes ({settings.max_nodes})."
             )
-        super().__init__(member, run, settings)
+        super().__init__(member, run, settings, reopens=reopens, has_id=has_id)
         self.now = 0.0
         self._timing = timing
         self._coordinator = Coordinator(member.node, settings, timing, new_id, ranks)
@@ -77,6 +80,8 @@ class Node(Participant):
         self._last_call_at = self._knock_at = 0.0
         """When the last call, and the wait of the newcomers, was first seen."""
         self._looked_at = _NEVER
+        self._crowded_at: float | None = None
+        """Since when others have had all places, this coordinator having been heard."""
         self._still = 0.0
         """For how long the state has stood still."""
 
@@ -97,7 +102,7 @@ class Node(Participant):
             state, token = (yield Read()) or (None, None)
             if state is not None and not self._is_older(state):
                 self._see(state, token)
-                if state.phase == "closed":
+                if self.is_closed:
                     return
             else:
                 state = self._restored()
@@ -120,6 +125,11 @@ class Node(Participant):
         began = self.now
         if self._stale or began >= self._read_due():
             yield from self._read()
+        if self._stale or self.finished:
+            return
+        if self._may_reopen():
+            state = reopen(self._known())
+            yield from self._write(self._known(), self._coordinator.claim(state, 0.0, self.now), self._token)
         if self._stale or self.finished:
             return
         if self._news or self.now - self._put_at >= self._timing.period:
@@ -264,6 +274,20 @@ class Node(Participant):
         if state.phase == "complete" and state.round > self.member.seen:
             self.member = replace(self.member, seen=state.round)
         self._settle()
+        self._check_room(state, former)
+
+    def _check_room(self, state: State, former: State | None) -> None:
+        """Refuse a node of a job without an id where another such job is at work (Rule 22).
+
+        Not before a participant would have been found dead, whose place this node is to take.
+        """
+        waits = self._spare and self.outcome is None and not (self._has_id or self.finished)
+        if not waits or len(state.active()) < state.settings.most:
+            self._crowded_at = None
+        elif self._crowded_at is None or former is None or former.term != state.term:
+            self._crowded_at = self.now
+        elif self.now - self._crowded_at > 1.5 * max(state.lease, self.member.dead_after):
+            self.refuse(self._shut_out())
 
     # Taking over
 
@@ -276,7 +300,7 @@ class Node(Participant):
 
     def _may_take_over(self) -> bool:
         state = self._known()
-        if state.phase == "closed" or self._leads():
+        if self.is_closed or self._leads():
             return False
         if state.coordinator in (None, self.member.node) and not self._mismatched():
             return True

@@ -1,5 +1,6 @@
 """What a node wants of its run, and what it is told."""
 
+import shlex
 from typing import NamedTuple
 
 from msgspec.structs import replace
@@ -12,6 +13,8 @@ from rendezvous_core.ports.errors import (
     RendezvousStateError,
 )
 from rendezvous_core.protocol.records import Intent, Member, Settings, State
+
+_NO_ID = " All jobs that are started without an id meet in it: give each its own (torchrun: --rdzv-id)."
 
 
 class Joined(NamedTuple):
@@ -26,7 +29,7 @@ class Joined(NamedTuple):
 class Participant:
     """Holds the latest ask of one node against the latest state that the node has seen."""
 
-    def __init__(self, member: Member, run: str, settings: Settings) -> None:
+    def __init__(self, member: Member, run: str, settings: Settings, *, reopens: bool, has_id: bool) -> None:
         self.member = member
         self.outcome: Joined | RendezvousError | None = None
         """The answer to the latest ask."""
@@ -39,6 +42,9 @@ class Participant:
         """Why the backend cannot be reached, while it cannot."""
 
         self._run, self._settings = run, settings
+        self._reopens, self._has_id = reopens, has_id
+        self._opening: int | None = None
+        """How often the run had been reopened when this node first saw it open."""
         self._news = False
         self._spare = False
         self._moves = 0
@@ -46,6 +52,8 @@ class Participant:
 
     def ask(self) -> None:
         """Ask for a place in the next round; leaves the round that the node is in."""
+        if self.finished:
+            self._opening = None
         self.outcome = self.joined = None
         self.finished = self._spare = False
         self._moves = 0
@@ -68,12 +76,25 @@ class Participant:
     def nodes_waiting(self) -> int:
         """How many nodes wait for a new round, or how many departures call for one (Rule 8)."""
         state = self.state
-        if state is None or self.joined is None or state.phase == "closed":
+        if state is None or self.joined is None or self.is_closed:
             return 0
         over = state.phase == "joining" or state.round_id != self.joined.round_id
         if over or self.member.node in state.gone:
             return max(1, state.waiting)
         return max(state.waiting, sum(reason != "done" for reason in state.gone.values()))
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether the run is closed to this node: also if others have reopened it since (Rule 21)."""
+        state = self.state
+        if state is None:
+            return False
+        return state.phase == "closed" or self._opening not in (None, state.reopened)
+
+    def _may_reopen(self) -> bool:
+        """Whether the present ask begins the run anew: it was closed before the node came (Rule 21)."""
+        asks = not (self.finished or self._quits()) and self.outcome is None
+        return asks and self._reopens and self._opening is None and self.is_closed
 
     def _quits(self) -> bool:
         return self.member.intent != "join"
@@ -93,26 +114,22 @@ class Participant:
         state, me = self.state, self.member
         if state is None or self.finished:
             return
-        if self._quits() and (
-            state.phase == "closed" or self._mismatched() or state.has_spent(me.node, me.ticket)
-        ):
+        if self._opening is None and state.phase != "closed":
+            self._opening = state.reopened
+        if self._quits() and (self.is_closed or self._mismatched() or state.has_spent(me.node, me.ticket)):
             self.finished = True
         elif self.outcome is not None:
             return
-        elif state.phase == "closed":
-            closed = f"The rendezvous '{self._run}' is closed."
-            self.refuse(
-                RendezvousGracefulExitError(f"{closed} This node stood by as a spare and is not needed.")
-                if self._spare
-                else RendezvousClosedError(closed)
-            )
+        elif self.is_closed:
+            if not self._may_reopen():
+                self.refuse(self._closed())
         elif self._mismatched():
             if self._moves > 1:
                 self.refuse(
                     RendezvousStateError(
                         f"This node's settings differ from those of the running group of '{self._run}': "
                         f"{self._settings.difference(state.settings)}. "
-                        "Start all nodes of a run with the same settings."
+                        f"Start all nodes of a run with the same settings.{'' if self._has_id else _NO_ID}"
                     )
                 )
         elif me.intent in ("join", "cancel") and (rank := state.rank(me.node, me.ticket)) is not None:
@@ -122,3 +139,17 @@ class Participant:
             self._new_ticket()
         elif state.phase == "complete":
             self._spare = True
+
+    def _closed(self) -> RendezvousError:
+        closed = f"The rendezvous '{self._run}' is closed"
+        if self._spare and not self._has_id:
+            return RendezvousStateError(f"{closed}, and this node was never in it.{_NO_ID}")
+        if self._spare:
+            return RendezvousGracefulExitError(f"{closed}. This node stood by as a spare and is not needed.")
+        return RendezvousClosedError(
+            f"{closed}: no round forms under this run id any more. Choose another one, remove this run with "
+            f"'rdzv delete --run-id {shlex.quote(self._run)}', or begin it anew with the option reopen=true."
+        )
+
+    def _shut_out(self) -> RendezvousError:
+        return RendezvousStateError(f"All places in the run '{self._run}' are taken.{_NO_ID}")

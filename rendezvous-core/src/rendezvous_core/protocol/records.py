@@ -85,6 +85,8 @@ class State(Struct, frozen=True, kw_only=True):
 
     run: RunId
     settings: Settings
+    reopened: Count = 0
+    """How often the run was begun anew after it had been closed (Rule 21)."""
     serial: Count = 0
     """Greater at every write than anything the writer has seen, so that bytes do not repeat (Rule 3)."""
     phase: Phase = "joining"
@@ -134,9 +136,9 @@ class State(Struct, frozen=True, kw_only=True):
         return ticket <= self.spent.get(node, 0)
 
     @property
-    def age(self) -> tuple[bool, int, bool, int]:
+    def age(self) -> tuple[int, bool, int, bool, int]:
         """Orders states: one that compares lower than one already seen was lost or rolled back (Rule 11)."""
-        return (self.phase == "closed", self.round, self.phase == "complete", self.serial)
+        return (self.reopened, self.phase == "closed", self.round, self.phase == "complete", self.serial)
 
 
 class Member(Struct, frozen=True, kw_only=True):
