@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 from datetime import timedelta
-from typing import Any
+from typing import Any, NoReturn
 
 from rendezvous_c10d._errors import known_to_torch
 from rendezvous_core import Store
-from rendezvous_core.ports.store import Timeout, Value, Write
+from rendezvous_core.ports.store import NO_PICKLE, Timeout, Value, Write
 
 
 class StoreFacade:
@@ -17,6 +17,9 @@ class StoreFacade:
     """
 
     _port: Store
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError(NO_PICKLE)
 
     @property
     def timeout(self) -> timedelta:

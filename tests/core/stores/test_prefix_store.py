@@ -6,7 +6,7 @@ from typing import ClassVar
 
 import pytest
 
-from rendezvous_core import PrefixStore, RendezvousTimeoutError, Store
+from rendezvous_core import PrefixStore, QueueEmptyError, RendezvousTimeoutError, Store
 from rendezvous_core.testing import StoreSuite
 from rendezvous_core.testing.memory import MemoryServer, MemoryStore
 from rendezvous_core.testing.suites.threads import start
@@ -89,7 +89,7 @@ def test_every_blocking_call_obeys_the_timeout_of_the_view(
     error = start(call, view).exception(PATIENCE)
     assert isinstance(error, RendezvousTimeoutError)
     assert "Timed out after 0.05 s" in str(error)
-    assert "outer/p/key" in str(error)
+    assert "'key'" in str(error)
 
 
 def test_get_under_a_timeout_of_its_own_survives_a_key_that_vanishes() -> None:
@@ -101,3 +101,28 @@ def test_get_under_a_timeout_of_its_own_survives_a_key_that_vanishes() -> None:
     store.before("compare_set", "p/key", lambda: other.delete_key("p/key"))
     store.before("wait", "p/key", lambda: store.before("wait", "p/key", lambda: other.set("p/key", b"2")))
     assert view.get("key") == b"2"
+
+
+@pytest.mark.parametrize("prefix", ["rendezvous/job/0/5cee53", "it's", 'say "a"', "a\\b", "äöü", "o"])
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda view: view.wait(["o/b", "here"], 0), "waiting for keys: 'o/b'; present: 'here'."),
+        (lambda view: view.get("o/b"), "waiting for keys: 'o/b'."),
+        (lambda view: view.multi_get(["o/b"]), "waiting for keys: 'o/b'."),
+        (lambda view: view.queue_pop("q"), "waiting for an item in the queue 'q'."),
+        (lambda view: view.queue_pop("q", block=False), "The queue 'q' is empty."),
+        (lambda view: view.barrier("b", 2, 0), "at the barrier 'b': 1 of 2 have come."),
+        (lambda view: view.add("here", 1), "The key 'here' holds no integer to add to, but b'1/o'."),
+        (lambda view: PrefixStore("mine", view).get("o/b"), "waiting for keys: 'o/b'."),
+    ],
+)
+def test_errors_name_the_key_that_was_given(
+    store: Store, prefix: str, call: Callable[[Store], object], message: str
+) -> None:
+    view = PrefixStore(prefix, store)
+    view.set("here", b"1/o")
+    view.set_timeout(0.01)
+    with pytest.raises((RendezvousTimeoutError, QueueEmptyError, ValueError)) as caught:
+        call(view)
+    assert str(caught.value).replace('"', "'").endswith(message)  # a prefix may have asked for other quotes

@@ -1,10 +1,32 @@
 """A view of another store under a prefix."""
 
-from collections.abc import Sequence
+import functools
+import re
+from collections.abc import Callable, Sequence
+from typing import ParamSpec, TypeVar, cast
 
 from rendezvous_core.plugins.loading import adapt_store
 from rendezvous_core.ports.arguments import check_key
+from rendezvous_core.ports.errors import RendezvousError
 from rendezvous_core.ports.store import Store, Timeout, Value, Write, peek
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+def _named_as_here(method: Callable[P, T]) -> Callable[P, T]:
+    """Have the errors of ``method`` name keys as its caller does."""
+
+    @functools.wraps(method)
+    def call(*arguments: P.args, **options: P.kwargs) -> T:
+        try:
+            return method(*arguments, **options)
+        except (RendezvousError, ValueError) as error:
+            view = cast("PrefixStore", arguments[0])
+            error.args = tuple(map(view._without_prefix, error.args))
+            raise
+
+    return call
 
 
 class PrefixStore(Store):
@@ -27,10 +49,12 @@ class PrefixStore(Store):
         """The store under this view."""
         return self._store
 
+    @_named_as_here
     def set(self, key: str, value: Value) -> None:
         """See base class."""
         self._store.set(self._start + key, value)
 
+    @_named_as_here
     def get(self, key: str) -> bytes:
         """See base class."""
         key = self._start + key
@@ -42,26 +66,32 @@ class PrefixStore(Store):
             if value is not None:
                 return value
 
+    @_named_as_here
     def add(self, key: str, amount: int) -> int:
         """See base class."""
         return self._store.add(self._start + key, amount)
 
+    @_named_as_here
     def append(self, key: str, value: Value) -> None:
         """See base class."""
         self._store.append(self._start + key, value)
 
+    @_named_as_here
     def compare_set(self, key: str, expected_value: Value, desired_value: Value) -> bytes:
         """See base class."""
         return self._store.compare_set(self._start + key, expected_value, desired_value)
 
+    @_named_as_here
     def check(self, keys: Sequence[str]) -> bool:
         """See base class."""
         return self._store.check(self._full(keys))
 
+    @_named_as_here
     def wait(self, keys: Sequence[str], timeout: Timeout | None = None) -> None:
         """See base class."""
         self._store.wait(self._full(keys), self._limit(timeout))
 
+    @_named_as_here
     def delete_key(self, key: str) -> bool:
         """See base class."""
         return self._store.delete_key(self._start + key)
@@ -75,36 +105,44 @@ class PrefixStore(Store):
         keys = self._store.list_keys()
         return [key.removeprefix(self._start) for key in keys if key.startswith(self._start)]
 
+    @_named_as_here
     def multi_get(self, keys: Sequence[str]) -> list[bytes]:
         """See base class."""
         if self._timeout != self._store.timeout:
             self.wait(keys)
         return self._store.multi_get(self._full(keys))
 
+    @_named_as_here
     def multi_set(self, keys: Sequence[str], values: Sequence[Value]) -> None:
         """See base class."""
         self._store.multi_set(self._full(keys), values)
 
+    @_named_as_here
     def peek_all(self, keys: Sequence[str]) -> list[bytes | None]:
         """See base class."""
         return self._store.peek_all(self._full(keys))
 
+    @_named_as_here
     def write_all(self, writes: Sequence[Write]) -> None:
         """See base class."""
         self._store.write_all([(method, self._start + key, value) for method, key, value in writes])
 
+    @_named_as_here
     def queue_push(self, key: str, value: Value) -> None:
         """See base class."""
         self._store.queue_push(self._start + key, value)
 
+    @_named_as_here
     def queue_pop(self, key: str, block: bool = True, timeout: Timeout | None = None) -> bytes:
         """See base class."""
         return self._store.queue_pop(self._start + key, block, self._limit(timeout))
 
+    @_named_as_here
     def queue_len(self, key: str) -> int:
         """See base class."""
         return self._store.queue_len(self._start + key)
 
+    @_named_as_here
     def barrier(self, key: str, world_size: int, timeout: Timeout | None = None) -> None:
         """See base class."""
         self._store.barrier(self._start + key, world_size, self._limit(timeout))
@@ -118,6 +156,11 @@ class PrefixStore(Store):
     def has_extended_api(self) -> bool:
         """See base class."""
         return self._store.has_extended_api()
+
+    def _without_prefix(self, told: object) -> object:
+        # Keys are shown in quotes, as `repr` writes them.
+        start = re.escape(repr(self._start)[1:-1])
+        return re.sub(f"""(?<=['"]){start}""", "", told) if isinstance(told, str) else told
 
     def _full(self, keys: Sequence[str]) -> list[str]:
         return [self._start + key for key in keys]

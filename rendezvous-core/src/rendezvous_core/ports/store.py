@@ -28,6 +28,11 @@ DEFAULT_TIMEOUT = timedelta(seconds=300)
 ABSENT = b"\0absent"
 """What no key holds; to compare a value with it is to look at it."""
 
+NO_PICKLE = (
+    "A store cannot be pickled, since it holds connections: open one in the process that needs it, as "
+    "rendezvous_core.store_from_env does in a command of rdzv run."
+)
+
 _OPERATIONS = {
     *("set", "get", "add", "append", "compare_set", "check", "wait", "delete_key", "num_keys", "list_keys"),
     *("multi_get", "multi_set", "peek_all", "write_all", "queue_push", "queue_pop", "queue_len", "barrier"),
@@ -272,10 +277,7 @@ class Store(ABC):
         return f"<{type(self).__name__}>"
 
     def __reduce__(self) -> NoReturn:
-        raise TypeError(
-            f"A {type(self).__name__} cannot be pickled, since it holds connections: open one in the process "
-            "that needs it, as rendezvous_core.store_from_env does in a command of rdzv run."
-        )
+        raise TypeError(NO_PICKLE)
 
     def _limit(self, timeout: Timeout | None) -> float:
         return seconds(self._timeout if timeout is None else timeout)

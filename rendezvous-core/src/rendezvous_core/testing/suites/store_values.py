@@ -1,5 +1,6 @@
 """What a store holds: values, counters, and what is atomic."""
 
+import pickle
 from collections.abc import Callable, Mapping
 from functools import partial
 from itertools import chain
@@ -28,6 +29,11 @@ NO_KEYS: Mapping[str, object] = {
 
 class StoreValues(StoreFixtures):
     """Every method that does not block."""
+
+    def test_pickling(self, store: Store) -> None:
+        """A store says that it cannot be pickled, and what to do instead."""
+        with pytest.raises(TypeError, match=r"cannot be pickled, .*: open one in the process"):
+            pickle.dumps(store)
 
     @pytest.mark.parametrize("value", [b"value", b"", b"\0", BINARY, b" \n", b"x" * 65536], ids=len)
     def test_set_and_get(self, store: Store, other: Store, value: bytes) -> None:
