@@ -109,7 +109,7 @@ class PrefixStore(Store):
     def multi_get(self, keys: Sequence[str]) -> list[bytes]:
         """See base class."""
         if self._timeout != self._store.timeout:
-            self.wait(keys)
+            self._store.wait(self._full(keys), self._limit(None))
         return self._store.multi_get(self._full(keys))
 
     @_named_as_here
