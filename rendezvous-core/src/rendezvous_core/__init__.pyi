@@ -1,11 +1,13 @@
 """The public names of rendezvous_core, each with the module that defines it."""
 
 from rendezvous_core.cli.environment import store_from_env as store_from_env
+from rendezvous_core.cli.notices import notice_from_env as notice_from_env
 from rendezvous_core.dynamic.handler import DynamicRendezvousHandler as DynamicRendezvousHandler
 from rendezvous_core.dynamic.handler import create_handler as create_handler
 from rendezvous_core.over_store.backend import StoreBackend as StoreBackend
 from rendezvous_core.over_store.prefix_store import PrefixStore as PrefixStore
 from rendezvous_core.over_store.runs import StoreRuns as StoreRuns
+from rendezvous_core.over_store.steps import agree_step as agree_step
 from rendezvous_core.plugins.hookspecs import RankCandidate as RankCandidate
 from rendezvous_core.plugins.hookspecs import RendezvousEvent as RendezvousEvent
 from rendezvous_core.plugins.hookspecs import RendezvousSeat as RendezvousSeat
@@ -31,6 +33,7 @@ from rendezvous_core.ports.errors import RendezvousTimeoutError as RendezvousTim
 from rendezvous_core.ports.handler import RendezvousHandler as RendezvousHandler
 from rendezvous_core.ports.handler import RendezvousInfo as RendezvousInfo
 from rendezvous_core.ports.handler import RendezvousStoreInfo as RendezvousStoreInfo
+from rendezvous_core.ports.notice import Notice as Notice
 from rendezvous_core.ports.options import Option as Option
 from rendezvous_core.ports.options import read_options as read_options
 from rendezvous_core.ports.parameters import RendezvousParameters as RendezvousParameters

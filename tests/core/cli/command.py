@@ -15,12 +15,15 @@ if "--stubborn" in sys.argv:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda received, frame: tell("ignores", signal.Signals(received).name))
 if "--with-helper" in sys.argv:
+    ready, done = os.pipe()
     helper = os.fork()
     if helper == 0:
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1):
             signal.signal(number, signal.SIG_DFL)
-        tell("helper", os.getpid())
+        os.write(done, b".")
         signal.pause()
+    os.read(ready, 1)
+    tell("helper", helper)
 tell("up", os.environ["RANK"], "of", os.environ["WORLD_SIZE"], "in", os.environ["RDZV_ROUND"])
 # Ends when the gate has no writer any more, which is when the test has let go of it.
 gate = os.open(os.environ["GATE"], os.O_RDONLY | os.O_NONBLOCK)

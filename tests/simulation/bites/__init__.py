@@ -1,6 +1,15 @@
 """Rules of the protocol, each with the story that fails without it."""
 
-from tests.simulation.bites import asking, coordinating, deciding, living, observing, regrouping, reopening
+from tests.simulation.bites import (
+    asking,
+    coordinating,
+    deciding,
+    draining,
+    living,
+    observing,
+    regrouping,
+    reopening,
+)
 from tests.simulation.bites.bite import Bite, take_out
 
 __all__ = ["BITES", "Bite", "take_out"]
@@ -13,4 +22,5 @@ BITES = [
     *deciding.BITES,
     *regrouping.BITES,
     *reopening.BITES,
+    *draining.BITES,
 ]

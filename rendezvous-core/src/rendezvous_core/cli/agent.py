@@ -1,18 +1,22 @@
 """One node of ``rdzv run``: meets the others, runs the command, meets again when the group changes."""
 
+import math
 import queue
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import NamedTuple
 
 from rendezvous_core.cli.child import Child, describe_exit
 from rendezvous_core.cli.event_log import events_told
 from rendezvous_core.cli.exit_codes import ExitCode, exit_code_of, status_of
+from rendezvous_core.cli.notices import Board
 from rendezvous_core.cli.output import Output
 from rendezvous_core.cli.seat import Place, Seat, take_seat
 from rendezvous_core.cli.signals import STOPS, signals_to
@@ -23,6 +27,7 @@ from rendezvous_core.ports.errors import (
     RendezvousError,
     RendezvousGracefulExitError,
 )
+from rendezvous_core.ports.notice import Notice
 from rendezvous_core.ports.parameters import RendezvousParameters
 from rendezvous_core.protocol.node import Joined
 
@@ -40,10 +45,17 @@ class Job:
     """Whether all that the command started gets signals as well."""
     exports: Sequence[str] = ()
     """The frameworks whose variables the command gets."""
+    drain: float | None = None
+    """Within how many seconds the node goes that gets SIGTERM, telling the others; ``None``: at once."""
 
 
 class _Changed(NamedTuple):
     joined: Joined
+
+
+class _Noticed(NamedTuple):
+    joined: Joined
+    notice: Notice
 
 
 class _Left(NamedTuple):
@@ -54,7 +66,7 @@ class _Go(NamedTuple):
     pass
 
 
-_Event = signal.Signals | Seat | _Changed | _Left | _Go | Child | RendezvousError
+_Event = signal.Signals | Seat | _Changed | _Noticed | _Left | _Go | Child | RendezvousError
 
 
 class Agent:
@@ -87,11 +99,18 @@ class Agent:
         self._failed = 0
         """What the command exited with, if it has failed in the latest round."""
         self._stopping: signal.Signals | None = None
+        self._draining: signal.Signals | None = None
+        """The signal that had this node drain."""
 
     def run(self) -> int:
         """Take part until the work is done, or cannot be; return what to exit with."""
         # What --spawn ignores is not passed on; what reaches its nodes nevertheless is meant for them.
-        with events_told(self._tell), signals_to(self._events.put, ignored=self._spawned):
+        with (
+            events_told(self._tell),
+            signals_to(self._events.put, ignored=self._spawned),
+            tempfile.TemporaryDirectory(prefix="rdzv-") as folder,
+        ):
+            self._board = Board(Path(folder) / "notice", self._job.grace)
             if self._spawned and (stopped := self._wait_for_go()):
                 return stopped
             while True:
@@ -147,6 +166,7 @@ class Agent:
             if seat is None:
                 return
             self._events.put(seat)
+            _in_background(lambda: self._pass_notices(seat))
             if self._handler.wait_for_membership_change():
                 self._events.put(_Changed(seat.joined))
         except RendezvousError as error:
@@ -155,6 +175,11 @@ class Agent:
             failure = RendezvousError(f"{type(error).__name__}: {error}")
             failure.__cause__ = error
             self._events.put(failure)
+
+    def _pass_notices(self, seat: Seat) -> None:
+        notice = None
+        while (notice := self._handler.wait_for_notice(than=notice)) is not None:
+            self._events.put(_Noticed(seat.joined, notice))
 
     def _refused(self, error: RendezvousError) -> int:
         if isinstance(error, RendezvousClosedError | RendezvousGracefulExitError) and self._failed:
@@ -166,11 +191,12 @@ class Agent:
 
     def _work(self, seat: Seat) -> int | None:
         """Run the command in one round; return ``None`` when it is time to meet again."""
+        self._board.post(None)
         no_input = self._spawned or sys.stdin is None or sys.stdin.isatty()
         try:
             child = Child(
                 self._job.command,
-                seat.environment,
+                seat.environment | self._board.environment,
                 self._events.put,
                 stdin=subprocess.DEVNULL if no_input else None,
                 printer=self._print if self._output.takes_output else None,
@@ -191,6 +217,11 @@ class Agent:
             return self._leave(STOPS[self._stopping], f"left on {self._stopping.name}; the run goes on")
         if isinstance(changed, RendezvousError):
             return self._leave(exit_code_of(changed), str(changed))
+        if self._board.is_mine:
+            drained = STOPS[self._draining] if self._draining else ExitCode.OK
+            return self._leave(drained, "drained; the run goes on")
+        if self._board.notice and code != 0:
+            changed = True  # it has saved its work and ended, or those that go have left it alone
         self._failed = 0 if changed else code
         if changed:
             return None
@@ -207,14 +238,18 @@ class Agent:
     def _follow(self, child: Child, seat: Seat) -> bool | RendezvousError:
         """Wait for the end of the command; tell whether the group brought it about."""
         changed: bool | RendezvousError = False
-        deadline: float | None = None
+        deadline = math.inf
         while True:
-            patience = None if deadline is None else max(0.0, deadline - time.monotonic())
             try:
-                event = self._events.get(timeout=patience)
+                event = self._next_event(min(deadline, self._board.signal_at))
             except queue.Empty:
-                child.kill()
-                deadline = None
+                if time.monotonic() >= deadline:
+                    child.kill()
+                    deadline = math.inf
+                else:
+                    child.signal(signal.SIGTERM)
+                    deadline = self._board.signal_at + self._job.grace
+                    self._board.signal_at = math.inf
                 continue
             if event is child:
                 return changed
@@ -222,11 +257,19 @@ class Agent:
                 if event not in STOPS:
                     child.signal(event)
                     continue
+                if event is signal.SIGTERM and self._job.drain and not (self._draining or self._stopping):
+                    self._draining = event
+                    self._drain(seat, self._job.drain)
+                    continue
                 if self._stopping is not None:
                     child.kill()  # the second one is impatient
                     continue
                 self._stopping = event
                 child.signal(event)
+            elif isinstance(event, _Noticed):
+                if event.joined is seat.joined and not self._draining:
+                    self._board.post(event.notice)
+                continue
             elif isinstance(event, RendezvousError):
                 changed = event
                 child.signal(signal.SIGTERM)
@@ -238,6 +281,15 @@ class Agent:
             else:
                 continue  # news of a former round
             deadline = time.monotonic() + self._job.grace
+
+    def _drain(self, seat: Seat, within: float) -> None:
+        # The command is told at once, the others as soon as the backend can be reached.
+        self._board.post(Notice((seat.joined.rank,), within, mine=True))
+        _in_background(lambda: self._handler.drain(within))
+
+    def _next_event(self, until: float) -> _Event:
+        left = until - time.monotonic()
+        return self._events.get(timeout=None if math.isinf(left) else max(0.0, left))
 
     # The end
 

@@ -7,6 +7,7 @@ import click
 
 from rendezvous_core.cli.backends import backends
 from rendezvous_core.cli.doctor import doctor
+from rendezvous_core.cli.drain import drain
 from rendezvous_core.cli.new_plugin import new_plugin
 from rendezvous_core.cli.run import run
 from rendezvous_core.cli.runs import delete, runs
@@ -61,5 +62,5 @@ def rdzv() -> None:
     """Gather nodes into a group, and see what became of it."""
 
 
-for command in (run, runs, status, watch, close, delete, backends, doctor, new_plugin):
+for command in (run, runs, status, watch, drain, close, delete, backends, doctor, new_plugin):
     rdzv.add_command(command)

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 from rendezvous_core.plugins.loading import LOG_PREFIX
 
-_SHOWN = ("coordinates", "departed", "disconnected", "reconnected", "closed")
+_SHOWN = ("coordinates", "departed", "drains", "disconnected", "reconnected", "closed")
 _SAID = (f"{LOG_PREFIX}run_id", f"{LOG_PREFIX}round")
 """What the other events of a node have told already."""
 

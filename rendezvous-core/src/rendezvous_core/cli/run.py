@@ -23,8 +23,8 @@ _LAST_CALL = "2"
 """Seconds, where the whole group is on this machine and nobody comes late."""
 
 
-def _no_nan(ctx: click.Context, param: click.Parameter, value: float) -> float:
-    if math.isnan(value):  # which no range of click's refuses
+def _no_nan(ctx: click.Context, param: click.Parameter, value: float | None) -> float | None:
+    if value is not None and math.isnan(value):  # which no range of click's refuses
         raise click.BadParameter("nan is not a number of seconds.")
     return value
 
@@ -42,6 +42,13 @@ def _no_nan(ctx: click.Context, param: click.Parameter, value: float) -> float:
     default=15,
     show_default=True,
     help="Seconds from a signal to the command until it is killed.",
+)
+@click.option(
+    "--drain",
+    type=click.FloatRange(0.001, 86_400),
+    callback=_no_nan,
+    metavar="SECONDS",
+    help="On SIGTERM tell the group that this node goes within so long, instead of ending at once.",
 )
 @click.option("--signal-group", is_flag=True, help="Signal also what the command has started.")
 @click.option("--local-addr", help="Where the others reach this node.")
@@ -64,6 +71,7 @@ def run(
     spawn: int | None,
     max_restarts: int,
     grace: float,
+    drain: float | None,
     signal_group: bool,
     local_addr: str | None,
     exports: tuple[str, ...],
@@ -83,7 +91,7 @@ def run(
     target = Target(backend, endpoint, run_id, conf)
     for name in exports:
         load_export(name)
-    job = Job(command, max_restarts, grace, signal_group, exports)
+    job = Job(command, max_restarts, grace, signal_group, exports, drain)
     output = create_output(as_json=as_json)
     if spawn is not None:
         return _spawn(spawn, target, nodes, job, local_addr, output)
@@ -122,6 +130,7 @@ def _spawn(
         f"--nodes={nodes[0]}:{nodes[1]}",
         f"--max-restarts={job.max_restarts}",
         f"--grace={job.grace}",
+        *([f"--drain={job.drain}"] if job.drain else []),
         *(["--signal-group"] if job.signals_group else []),
         *(f"--export={name}" for name in job.exports),
         *([f"--local-addr={local_addr}"] if local_addr else []),

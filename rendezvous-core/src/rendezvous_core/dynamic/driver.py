@@ -1,5 +1,6 @@
 """The doors through which user threads reach a node."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from rendezvous_core.dynamic.thread import NodeThread
@@ -51,6 +52,10 @@ class Driver(NodeThread):
             RendezvousTimeoutError: other nodes' writes won every time.
         """
         self._run_errand(Errand(self.node.close, deadline, insists=True))
+
+    def drain(self, until: Mapping[str, float], deadline: float) -> None:
+        """Tell all that nodes are to go at times of `read_clock`; raises as `close_run`."""
+        self._run_errand(Errand(lambda: self.node.drain(until), deadline, insists=True))
 
     def read_state(self, deadline: float) -> State | None:
         """Read the state, without taking part in the run."""

@@ -1,16 +1,18 @@
 """The handler that users hold."""
 
 import functools
+import logging
 import os
 import socket
 import sys
 import time
 import uuid
 import weakref
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import timedelta
 from typing import Literal
 
+from rendezvous_core.dynamic.clock import read_clock
 from rendezvous_core.dynamic.driver import Driver
 from rendezvous_core.dynamic.launchers import find_rank_hint
 from rendezvous_core.dynamic.performing import Performer
@@ -29,7 +31,8 @@ from rendezvous_core.ports.errors import (
     RendezvousTimeoutError,
 )
 from rendezvous_core.ports.handler import RendezvousHandler, RendezvousInfo, RendezvousStoreInfo
-from rendezvous_core.ports.limits import check_address, check_metadata
+from rendezvous_core.ports.limits import DAY, check_address, check_metadata, check_seconds
+from rendezvous_core.ports.notice import Notice
 from rendezvous_core.ports.parameters import RendezvousParameters
 from rendezvous_core.ports.settings import (
     ADMIT_NEWCOMERS,
@@ -55,6 +58,8 @@ from rendezvous_core.protocol.records import Member, Settings
 from rendezvous_core.sealing.backend import SealedBackend, seal_backend
 from rendezvous_core.sealing.keys import Keyring, find_keyring, keyring_of
 from rendezvous_core.sealing.store import sealed_store
+
+_logger = logging.getLogger("rendezvous_core")
 
 
 class DynamicRendezvousHandler(RendezvousHandler):
@@ -339,6 +344,44 @@ class DynamicRendezvousHandler(RendezvousHandler):
         trying in the background, until they must have found it silent.
         """
         return self._driver.quit("done" if done else "leave", self._deadline("close"))
+
+    def drain(self, deadline: float, nodes: Iterable[str] | None = None) -> bool:
+        """See base class. Tries for as long as the close timeout."""
+        until = read_clock() + check_seconds("The deadline", deadline, most=DAY)
+        if nodes is None:
+            self._driver.check_process()
+            if self._driver.view.finished:
+                return True  # it has no part in the run
+        those = [self.node_id] if nodes is None else list(nodes)
+        try:
+            self._driver.drain(dict.fromkeys(those, until), self._deadline("close"))
+        except RendezvousError as error:
+            _logger.warning("The others could not be told that %s will go: %s", ", ".join(those), error)
+            return False
+        return True
+
+    def notice(self) -> Notice | None:
+        """See base class."""
+        self._driver.check_process()
+        view = self._driver.view
+        if not view.leaving or view.joined is None:
+            return None
+        left = max(0.0, min(view.leaving.values()) - read_clock())
+        return Notice(tuple(sorted(view.leaving)), left, view.joined.rank in view.leaving)
+
+    def wait_for_notice(self, timeout: float | None = None, than: Notice | None = None) -> Notice | None:
+        """Block until others are to go ``than`` by a former notice, or the node's part in the round is over.
+
+        Returns what `notice` says then; waits at most ``timeout`` seconds, ``None``: forever.
+        """
+        driver = self._driver
+        driver.check_process()
+        joined, known = driver.view.joined, than.ranks if than else ()
+        deadline = float("inf") if timeout is None else time.monotonic() + seconds(timeout)
+        driver.wait(
+            lambda: driver.view.is_over(joined) or tuple(sorted(driver.view.leaving)) != known, deadline
+        )
+        return None if driver.view.is_over(joined) else self.notice()
 
     def shutdown(self) -> bool:
         """See base class. Nodes of the present round may finish their work."""

@@ -19,6 +19,7 @@ class Reporter:
         self._outcome: object = None
         self._state: State | None = None
         self._trouble = False
+        self._leaving: frozenset[int] = frozenset()
 
     def report(self, node: Node) -> None:
         """Emit what is new."""
@@ -42,6 +43,13 @@ class Reporter:
                         self._emit(node, "departed", text, departed=lost, reason=reason)
             if state.phase == "closed" and (former is None or former.phase != "closed"):
                 self._emit(node, "closed", "sees the run closed")
+        if node.leaving.keys() != self._leaving:
+            for rank, until in node.leaving.items():
+                if rank not in self._leaving:
+                    left = round(max(0.0, until - node.now), 3)
+                    text = f"is told that rank {rank} goes within {left:g} s"
+                    self._emit(node, "drains", text, rank=rank, seconds=left)
+            self._leaving = frozenset(node.leaving)
         if (node.trouble is not None) != self._trouble:
             self._trouble = node.trouble is not None
             if node.trouble is not None:

@@ -354,7 +354,13 @@ class NodeThread:
             node.finished = True  # nobody could be told, and all have found it silent by now
         self.state, self.trouble = node.state, node.trouble
         self.view = View(
-            node.outcome, node.joined, node.finished, node.member.intent, node.nodes_waiting, node.is_closed
+            node.outcome,
+            node.joined,
+            node.finished,
+            node.member.intent,
+            node.nodes_waiting,
+            node.is_closed,
+            node.leaving,
         )
         if self._asked is not None and (node.outcome is not None or node.finished):
             self._answer(self._asked, node.outcome)

@@ -1,7 +1,8 @@
 """What passes between user threads and the thread of a node: wishes one way, a view of the node the other."""
 
 import itertools
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from rendezvous_core.ports.errors import RendezvousError
@@ -22,6 +23,7 @@ class View(NamedTuple):
     intent: Intent = "join"
     nodes_waiting: int = 0
     is_closed: bool = False
+    leaving: Mapping[int, float] = MappingProxyType({})
 
     def is_over(self, joined: Joined | None) -> bool:
         """Whether this node has ended its part in the round ``joined``."""

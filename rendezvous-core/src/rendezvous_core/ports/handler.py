@@ -4,12 +4,13 @@ import math
 import socket
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import ClassVar, NoReturn, Self
 
 from rendezvous_core.ports.addresses import address_towards, is_loopback, loopback_id, resolves
 from rendezvous_core.ports.errors import RendezvousError
+from rendezvous_core.ports.notice import Notice
 from rendezvous_core.ports.store import Store, peek
 
 
@@ -201,6 +202,25 @@ class RendezvousHandler(ABC):
         cannot withdraw.
         """
         return False
+
+    def drain(self, deadline: float, nodes: Iterable[str] | None = None) -> bool:
+        """Tell all participants that this node goes in ``deadline`` seconds; they see it in `notice`.
+
+        The node leaves its round at the latest then, and the others go on without it. Until somebody asks
+        for it, by another `next_rendezvous` after one that raised `RendezvousGracefulExitError`, it is
+        chosen for no other round. With ``nodes``, ids of any nodes of the run, these are to go instead.
+
+        ``False`` if the others could not be told; the node goes all the same. So does a handler that cannot
+        tell them.
+        """
+        return False
+
+    def notice(self) -> Notice | None:
+        """Return which participants of this node's round are to go, and when; ``None`` where nobody is.
+
+        It costs no round trip.
+        """
+        return None
 
     def __enter__(self) -> Self:
         return self

@@ -47,6 +47,9 @@ def decide(state: State, sight: Sight, over: Over, *, new_id: Callable[[], str],
             state = withdraw(state, member.node, member.ticket, member.intent)
     if state.phase == "closed":
         return state
+    if state.draining:
+        present = sight.members.keys() | {seat.node for seat in state.active()}
+        state = undrain(state, state.draining.keys() - present)
     if state.phase == "complete":
         state = _note_departures(state, sight)
         if state.active():
@@ -76,9 +79,21 @@ def withdraw(state: State, node: str, ticket: int, intent: Intent) -> State:
     return close(state) if finished else state
 
 
+def drain(state: State, nodes: Mapping[str, float]) -> State:
+    """Note that nodes are to go in so many seconds (Rule 23)."""
+    return state if state.phase == "closed" else replace(state, draining={**state.draining, **nodes})
+
+
+def undrain(state: State, nodes: AbstractSet[str]) -> State:
+    """Forget that nodes were to go: they have, or they are asked back."""
+    if not state.draining.keys() & nodes:
+        return state
+    return replace(state, draining={node: left for node, left in state.draining.items() if node not in nodes})
+
+
 def close(state: State) -> State:
     """Return the closed state (Rule 12). It keeps the roster: those inside may finish."""
-    return replace(state, phase="closed", waiting=0, last_call=None, knock=None)
+    return replace(state, phase="closed", draining={}, waiting=0, last_call=None, knock=None)
 
 
 def reopen(state: State) -> State:
@@ -133,6 +148,7 @@ def _asks(state: State, sight: Sight) -> list[Member]:
         for node, member in sight.members.items()
         if node not in sight.dead
         and node not in active
+        and node not in state.draining
         and member.intent == "join"
         and not state.has_spent(node, member.ticket)
     ]

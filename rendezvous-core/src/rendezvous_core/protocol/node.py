@@ -6,7 +6,7 @@ failed; the operation may have been applied nevertheless.
 """
 
 import contextlib
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping
 from typing import Any
 
 from msgspec.structs import replace
@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from rendezvous_core.ports.errors import RendezvousConnectionError, RendezvousStateError
 from rendezvous_core.protocol.codec import check_member
 from rendezvous_core.protocol.coordinator import Coordinator
-from rendezvous_core.protocol.decision import Over, RankPolicy, close, reopen
+from rendezvous_core.protocol.decision import Over, RankPolicy, close, drain, reopen, undrain
 from rendezvous_core.protocol.invariants import check_step
 from rendezvous_core.protocol.operations import (
     List,
@@ -37,6 +37,9 @@ from rendezvous_core.protocol.records import Member, Settings, State
 __all__ = ["Joined", "Node"]
 
 _NEVER = float("-inf")
+
+_SOON = 0.001
+"""What is left, in seconds, to a node that was to have gone by now."""
 
 
 class Node(Participant):
@@ -108,6 +111,27 @@ class Node(Participant):
                 state = self._restored()
             yield from self._write(state, close(state), token)
 
+    def drain(self, until: Mapping[str, float]) -> Steps:
+        """Tell all that nodes are to go at times by this node's clock (Rule 23); retried as `close` is.
+
+        This node itself goes in time even if nobody could be told.
+        """
+        me = self.member.node
+        if me in until:
+            self._goes_at = min(self._goes_at, until[me])
+        while True:
+            state, token = (yield Read()) or (None, None)
+            if state is None and self.state is None:
+                return  # there is no run
+            if state is None or self._is_older(state):
+                state = self._restored()
+            if state.phase == "closed":
+                return
+            wanted = {node: max(_SOON, moment - self.now) for node, moment in until.items()}
+            yield from self._write(state, drain(state, wanted), token)
+            if not self._stale and self.state is not None and wanted.items() <= self.state.draining.items():
+                return
+
     def live(self) -> Steps:
         """Beat, watch, and coordinate when it is this node's turn, until the node is `finished`."""
         failures = 0
@@ -132,6 +156,14 @@ class Node(Participant):
             yield from self._write(self._known(), self._coordinator.claim(state, 0.0, self.now), self._token)
         if self._stale or self.finished:
             return
+        if self.now >= self._goes_at and self.joined is not None and not self._quits():
+            self.quit("leave")
+        state, me = self._known(), self.member.node
+        if self.outcome is None and me in state.draining and not self._quits():
+            # It went as it was to, and is asked back.
+            yield from self._write(state, undrain(state, {me}), self._token)
+            if self._stale or self.finished:
+                return
         if self._news or self.now - self._put_at >= self._timing.period:
             yield from self._beat()
         if self.finished:
@@ -182,6 +214,8 @@ class Node(Participant):
         """When the node must act even if nothing changes."""
         state, timing = self._known(), self._timing
         duties = [self._put_at + timing.period, self._read_due()]
+        if self.joined is not None and not self._quits():
+            duties.append(self._goes_at)
         if self._leads():
             duties.append(self.now + timing.look)
             waits = []
@@ -263,6 +297,8 @@ class Node(Participant):
             self._last_call_at = self.now
         if former is None or former.knock != state.knock:
             self._knock_at = self.now
+        if former is None or former.draining != state.draining:
+            self._note_drains(state)
         if former is None:
             self.member = replace(self.member, asked=state.serial)
         self.state, self._token, self._read_at, self._stale = state, token, self.now, False
@@ -288,6 +324,16 @@ class Node(Participant):
             self._crowded_at = self.now
         elif self.now - self._crowded_at > 1.5 * max(state.lease, self.member.dead_after):
             self.refuse(self._shut_out())
+
+    def _note_drains(self, state: State) -> None:
+        drains = {}
+        for node, left in state.draining.items():
+            noted, until = self._drains.get(node, (None, 0.0))
+            drains[node] = (left, until if noted == left else self.now + left)
+        mine = drains.get(self.member.node)
+        if mine is not None and mine != self._drains.get(self.member.node):
+            self._goes_at = min(self._goes_at, mine[1])
+        self._drains = drains
 
     # Taking over
 

@@ -16,6 +16,8 @@ from rendezvous_core.protocol.records import Intent, Member, Settings, State
 
 _NO_ID = " All jobs that are started without an id meet in it: give each its own (torchrun: --rdzv-id)."
 
+_NEVER = float("inf")
+
 
 class Joined(NamedTuple):
     """The round that a node is part of."""
@@ -45,6 +47,10 @@ class Participant:
         self._reopens, self._has_id = reopens, has_id
         self._opening: int | None = None
         """How often the run had been reopened when this node first saw it open."""
+        self._drains: dict[str, tuple[float, float]] = {}
+        """The nodes that are to go: in how many seconds, as that was noted, and when by this node's clock."""
+        self._goes_at = _NEVER
+        """When this node is to go; it takes part in no other round until it is asked again."""
         self._news = False
         self._spare = False
         self._moves = 0
@@ -96,6 +102,20 @@ class Participant:
         asks = not (self.finished or self._quits()) and self.outcome is None
         return asks and self._reopens and self._opening is None and self.is_closed
 
+    @property
+    def leaving(self) -> dict[int, float]:
+        """The ranks in the node's present round that are to go, and when by its clock (Rule 23)."""
+        state, drains = self.state, self._drains
+        if not drains or state is None or self.joined is None or self._quits():
+            return {}
+        if state.phase != "complete" or state.round_id != self.joined.round_id:
+            return {}
+        return {
+            rank: drains[seat.node][1]
+            for rank, seat in enumerate(state.roster)
+            if seat.node in drains and seat.node not in state.gone
+        }
+
     def _quits(self) -> bool:
         return self.member.intent != "join"
 
@@ -123,6 +143,12 @@ class Participant:
         elif self.is_closed:
             if not self._may_reopen():
                 self.refuse(self._closed())
+        elif self._goes_at < _NEVER and state.rank(me.node, me.ticket) is None:
+            self._goes_at = _NEVER
+            self.outcome = RendezvousGracefulExitError(
+                f"This node drains and takes no part in another round of '{self._run}'; the others go on."
+            )
+            self.quit("leave")
         elif self._mismatched():
             if self._moves > 1:
                 self.refuse(

@@ -106,6 +106,8 @@ class State(Struct, frozen=True, kw_only=True):
     """Names the present coordinator's time in office."""
     beat: Count = 0
     """The coordinator's own heartbeat at this write: a state is also a sign of life."""
+    draining: dict[NodeId, Patience] = {}
+    """Nodes that are to go, and in how many seconds from when that was noted (Rule 23)."""
     lease: Lease = 0.0
     """For how many seconds the coordinator may be silent before another takes over."""
     last_call: Id | None = None
