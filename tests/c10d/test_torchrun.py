@@ -1,15 +1,19 @@
 """Stock torchrun over every backend: agents are killed, come and fail, and the training goes on."""
 
 import re
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from rendezvous_core import RendezvousParameters, get_rendezvous_handler
+from rendezvous_core.protocol.codec import decode_member
+from rendezvous_core.sqlite import SqliteBackend
 from tests.c10d import backends
 from tests.c10d.agents import Agent, DidNotHappen, Job
 from tests.c10d.scenarios import end, exhaust, freeze, lose_host, outlive, start, terminate, undergo
@@ -137,6 +141,21 @@ def test_a_spare_ends_well(create_job: Create) -> None:
     assert spare.wait() == 0
     assert "not needed" in errors(spare)
     assert spare.latest is None
+
+
+def test_an_agent_that_is_to_go_stops_its_workers_and_ends_well(create_job: Create) -> None:
+    """Told from outside, as by ``rdzv drain``; the run goes on without it."""
+    job = create_job("1:2")
+    steady, goes = start(job, 2)
+    with closing(SqliteBackend(job.endpoint, "job")) as backend:
+        members = map(decode_member, backend.members().records.values())
+        (node,) = (member.node for member in members if member.address == goes.address)
+    began = time.monotonic()
+    params = RendezvousParameters("sqlite", job.endpoint, "job", 1, 2)
+    assert get_rendezvous_handler(params).drain(30, [node])
+    job.wait_for_world(steady, since=began)
+    assert goes.wait() == 0, job.report()
+    end(job, [steady])
 
 
 def test_the_death_of_the_host_is_told(create_job: Create) -> None:

@@ -44,8 +44,8 @@ BITES = [
     Bite(
         "Rule 9: a withdrawal is over when the ticket is spent",
         Participant._settle,
-        "or state.has_spent(me.node, me.ticket)\n",
-        "or True\n",
+        "or state.has_spent(me.node, me.ticket)):",
+        "or True):",
         asks.ask_is_given_up,
     ),
     Bite(

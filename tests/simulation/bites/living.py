@@ -128,8 +128,8 @@ BITES = [
     Bite(
         "Rule 12: closed is never older",
         State.__dict__["age"].fget,
-        '(self.phase == "closed", ',
-        "(False, ",
+        'self.phase == "closed", ',
+        "False, ",
         losses.closed_run_is_rolled_back,
     ),
     Bite(

@@ -31,6 +31,9 @@ from rendezvous_c10d.torchrun.waiting import Aside, wait_for
 
 _WORKERS_SHARE_KEYS = torch.__version__ >= (2, 6)
 
+_STOPPING = 35.0
+"""For so many seconds an agent may take to stop its workers: after 30 it kills them."""
+
 _logger = logging.getLogger("rendezvous_c10d")
 
 
@@ -92,8 +95,8 @@ class TorchrunHandler(RendezvousHandler):
     def next_rendezvous(self) -> RendezvousInfo:
         """See base class.
 
-        A spare that is not needed when the run ends raises ``SystemExit(0)``: the agent would take
-        the exception that torch has for it (`RendezvousGracefulExitError`) for a crash.
+        A spare that is not needed when the run ends, and a node that drains, raise ``SystemExit(0)``: the
+        agent would take the exception that torch has for it (`RendezvousGracefulExitError`) for a crash.
         """
         name = "next_rendezvous"
         self._failed = False
@@ -102,7 +105,8 @@ class TorchrunHandler(RendezvousHandler):
             with self._recorded(name):
                 info = wait_for(self._form, interrupted=self._leave)
         except RendezvousGracefulExitError as error:
-            self._not_needed = True
+            # Of a run that goes on without this node nothing is closed.
+            self._not_needed = self.is_closed()
             self._record(name, str(error), NodeState.SUCCEEDED)
             _logger.warning("%s", error)
             raise SystemExit(0) from error
@@ -120,9 +124,14 @@ class TorchrunHandler(RendezvousHandler):
             wait_for(self._handler.set_closed)
 
     def num_nodes_waiting(self) -> int:
-        """See base class. Above zero also when a participant was lost, exactly until the next round."""
+        """See base class. Above zero also when a participant was lost, exactly until the next round.
+
+        And when this node is to go so soon that its agent has to stop the workers: torchrun gives them time.
+        """
         with self._recorded("num_nodes_waiting"):
-            return self._handler.num_nodes_waiting()
+            notice = self._handler.notice()
+            goes = notice is not None and notice.mine and notice.seconds <= _STOPPING
+            return self._handler.num_nodes_waiting() or int(goes)
 
     def shutdown(self) -> bool:
         """Close the run, or where this node has failed, leave it to the others; see `create_handler`.
