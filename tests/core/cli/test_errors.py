@@ -110,7 +110,7 @@ def test_the_documentation_knows_every_exit_code_and_command(rdzv: Rdzv) -> None
     text = DOCS.read_text()
     for code in ExitCode:
         assert f"| {code.value} | `{code.name}` |" in text
-    for command in ("run", "status", "watch", "close", "backends", "doctor"):
+    for command in ("run", "status", "watch", "close", "backends", "doctor", "completion"):
         assert f"## `rdzv {command}" in text or f"`rdzv {command}`" in text
         shown = rdzv.call(command, "--help").stdout
         for option in {word.strip(",") for word in shown.split() if word.startswith("--")}:

@@ -8,6 +8,7 @@ import click
 
 from rendezvous_core.cli.exit_codes import ExitCode
 from rendezvous_core.cli.options import output_options
+from rendezvous_core.cli.suggestions import suggest_backends
 from rendezvous_core.plugins.loading import installed_backends
 from rendezvous_core.ports.errors import RendezvousError
 from rendezvous_core.ports.options import Option
@@ -25,6 +26,7 @@ _COLUMNS = ("option", "may be", "default", "")
     is_flag=False,
     flag_value="",
     metavar="[NAME]",
+    shell_complete=suggest_backends,
     help="Show their options.",
 )
 @output_options

@@ -6,6 +6,7 @@ from typing import Any
 import click
 
 from rendezvous_core.cli.backends import backends
+from rendezvous_core.cli.completion import completion
 from rendezvous_core.cli.doctor import doctor
 from rendezvous_core.cli.drain import drain
 from rendezvous_core.cli.new_plugin import new_plugin
@@ -62,5 +63,5 @@ def rdzv() -> None:
     """Gather nodes into a group, and see what became of it."""
 
 
-for command in (run, runs, status, watch, drain, close, delete, backends, doctor, new_plugin):
+for command in (run, runs, status, watch, drain, close, delete, backends, doctor, completion, new_plugin):
     rdzv.add_command(command)

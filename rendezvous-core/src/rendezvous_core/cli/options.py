@@ -10,6 +10,7 @@ import click
 
 from rendezvous_core.cli.environment import BACKEND, CONF, ENDPOINT, RUN_ID
 from rendezvous_core.cli.exit_codes import ExitCode, fail
+from rendezvous_core.cli.suggestions import suggest_backends, suggest_options, suggest_runs
 from rendezvous_core.ports.endpoint import parse_config
 from rendezvous_core.ports.parameters import RendezvousParameters
 from rendezvous_core.ports.redaction import redact, shown
@@ -100,6 +101,7 @@ def backend_options(command: _Command) -> _Command:
             envvar=CONF,
             default="",
             metavar="K=V,...",
+            shell_complete=suggest_options,
             help="Options of the handler and of the backend. Keep passwords in $RDZV_CONF.",
         ),
         click.option(
@@ -111,6 +113,7 @@ def backend_options(command: _Command) -> _Command:
         click.option(
             "--backend",
             envvar=BACKEND,
+            shell_complete=suggest_backends,
             help="Name of the backend.  [env: RDZV_BACKEND; default: the endpoint's scheme, else sqlite]",
         ),
     ):
@@ -136,6 +139,7 @@ def run_id_option(*, required: bool) -> Callable[[_Command], _Command]:
     return click.option(
         "--run-id",
         envvar=RUN_ID,
+        shell_complete=suggest_runs,
         required=required,
         default=None if required else "",
         help="Id of the run: the nodes that give the same one meet.  [env: RDZV_RUN_ID]",

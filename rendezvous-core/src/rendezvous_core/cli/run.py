@@ -15,6 +15,7 @@ from rendezvous_core.cli.options import NodeRange, Target, backend_options, outp
 from rendezvous_core.cli.output import Output, create_output
 from rendezvous_core.cli.seat import Place
 from rendezvous_core.cli.spawn import Nodes
+from rendezvous_core.cli.suggestions import suggest_commands
 from rendezvous_core.dynamic.handler import DynamicRendezvousHandler
 from rendezvous_core.plugins.loading import load_export
 from rendezvous_core.registry import create_backend, get_rendezvous_handler
@@ -61,7 +62,7 @@ def _no_nan(ctx: click.Context, param: click.Parameter, value: float | None) -> 
 )
 @click.option("--spawned-as", type=int, nargs=2, hidden=True)
 @output_options
-@click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
+@click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED, shell_complete=suggest_commands)
 def run(
     backend: str,
     endpoint: str,
