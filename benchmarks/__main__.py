@@ -41,9 +41,9 @@ def arguments(argv: list[str]) -> argparse.Namespace:
         "--sizes",
         type=size,
         nargs="+",
-        default=[size(each) for each in ("2", "8", "64", "256/16")],
+        default=[size(each) for each in ("3", "16", "64", "256/16")],
         metavar="NODES[/PROCESSES]",
-        help="a process per node where not said otherwise (default: 2 8 64 256/16)",
+        help="a process per node where not said otherwise (default: 3 16 64 256/16)",
     )
     parser.add_argument("--contenders", nargs="+", choices=CONTENDERS, default=list(CONTENDERS))
     parser.add_argument("--measures", nargs="+", choices=MEASURES, default=list(MEASURES))
