@@ -46,8 +46,8 @@ BY_LATEST_PYTHON = {
 }
 """Distributions without what takes long for what servers, kills and pauses do, not for what Python does."""
 EXAMPLES = sorted(path.parent.name for path in Path(__file__).parent.glob("examples/*/pyproject.toml"))
-# Tests mostly wait: twice as many as there are processors keep them busy.
-SPREAD = ("-n", str(min(2 * (os.cpu_count() or 1), 16)), "--dist", "worksteal")
+# Tests mostly wait: with several sessions beside each other these many keep the processors busy.
+SPREAD = ("-n", str(min((os.cpu_count() or 1) + 1, 16)), "--dist", "worksteal")
 COMPILE_TORCH = (
     "import importlib.util; importlib.util.find_spec('torch') and __import__('torch.distributed.run')"
 )

@@ -25,8 +25,8 @@ def wait_for_helper(node: EventProcess) -> int:
     """Wait until a command and its helper are up; return the process id of the helper."""
     told: dict[str, str] = {}
     while not told.keys() >= {"up", "helper"}:
-        word, second, *_ = node.wait_for("output")["text"].split()
-        told[word] = second
+        words = [*node.wait_for("output")["text"].split(), ""]
+        told[words[0]] = words[1]
     return int(told["helper"])
 
 

@@ -152,8 +152,11 @@ class RemoteStore(Store):
         self.call("set", key, value)
 
     def get(self, key: str) -> bytes:
-        self.wait([key])
-        return bytes(self.call("get", key))
+        while True:
+            self.wait([key])
+            (value,) = self.peek_all([key])
+            if value is not None:  # else it was deleted meanwhile
+                return value
 
     def add(self, key: str, amount: int) -> int:
         return int(self.call("add", key, amount))

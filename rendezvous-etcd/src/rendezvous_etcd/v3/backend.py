@@ -233,10 +233,11 @@ class Etcd3RendezvousBackend(MembershipBackend):
                 or self._watch.has_ended
                 or (with_announcements and not self._watches_bell)
             ):
-                if self._watch is not None:
-                    self._watcher.close(self._watch)
+                former = self._watch
                 watched = KeyRange(self._token, self._wake + b"\0" if with_announcements else b"")
                 self._watch, self._watches_bell = self._watcher.open(watched), with_announcements
+                if former is not None:
+                    self._watcher.close(former)  # whoever waits for it sees by then that it was replaced
             return self._watch
 
     @property
