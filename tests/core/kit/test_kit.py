@@ -30,7 +30,7 @@ def run(pytester: pytest.Pytester, *tests: str) -> list[str]:
 def test_what_is_broken_is_caught(pytester: pytest.Pytester, module: ModuleType) -> None:
     missed = {f"{name}::{test}" for name, tests in module.BROKEN.catchers.items() for test in tests}
     # What happens too early is seen within a moment only if the machine is not too busy for it to happen.
-    for _ in range(3):
+    for _ in range(5):
         summary = run(pytester, *(f"{module.__file__}::{test}" for test in sorted(missed)))
         missed -= {line.split()[1] for line in summary if line.startswith("FAILED")}
         if not missed:
