@@ -1,5 +1,6 @@
 """What a member tells about itself to anybody, over HTTP: its version and, in whole seconds, its time."""
 
+import http
 import http.client
 import json
 import ssl
@@ -13,11 +14,13 @@ PATH = "/version"
 _PATIENCE = 5.0
 
 
-def ask_for_facts(connection: Connection, client: str) -> ServerFacts:
+def ask_for_facts(connection: Connection, client: str) -> ServerFacts | None:
     """Ask the members in turn; ``client`` is the distribution that speaks with them otherwise.
 
+    ``None`` if what is asked knows of no version, such as etcd's gRPC proxy.
+
     Raises:
-        RendezvousConnectionError: none of them tells.
+        RendezvousConnectionError: none of them answers, or one tells something else.
     """
     context = _tls(connection) if connection.secure else None
     problem: Exception | None = None
@@ -30,6 +33,8 @@ def ask_for_facts(connection: Connection, client: str) -> ServerFacts:
         try:
             asked.request("GET", PATH)
             response = asked.getresponse()
+            if response.status == http.HTTPStatus.NOT_FOUND:
+                return None
             return read_facts(response.read(), response.headers.get("Date"), client)
         except (OSError, http.client.HTTPException, ValueError) as error:
             problem = error

@@ -98,7 +98,7 @@ class Etcd3RendezvousBackend(MembershipBackend):
         """See base class."""
         return [endpoint.host for endpoint in self._client.connection.endpoints]
 
-    def server_facts(self) -> ServerFacts:
+    def server_facts(self) -> ServerFacts | None:
         """See base class. The gRPC interface tells no time, the port's other one does."""
         return ask_for_facts(self._client.connection, "etcd-sdk-python")
 

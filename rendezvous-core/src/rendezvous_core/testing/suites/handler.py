@@ -222,7 +222,7 @@ class HandlerSuite(Suite):
     @needs("leave")
     def test_leave(self, create: CreateNode, leave: Callable[..., bool]) -> None:
         """Who leaves does not close the run: the others are told, and it may come again."""
-        nodes = [create(1, 2) for _ in range(2)]
+        nodes = [create(2, 2) for _ in range(2)]
         self._meet(nodes)
         assert leave(nodes[0])
         self.until(partial(self._is_called, nodes[1]))
