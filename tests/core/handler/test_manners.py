@@ -1,14 +1,23 @@
 """How a handler, what it hands out, and stores behave as objects of Python."""
 
+import logging
+import os
 import pickle
+import re
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 
-from rendezvous_core import PrefixStore, RendezvousClosedError, RendezvousHandler
-from rendezvous_core.testing.memory import MemoryServer, MemoryStore
+from rendezvous_core import (
+    PrefixStore,
+    RendezvousClosedError,
+    RendezvousHandler,
+    RendezvousTimeoutError,
+)
+from rendezvous_core.dynamic import handler as handler_module
+from rendezvous_core.testing.memory import MemoryBackend, MemoryServer, MemoryStore
 from tests.core.handler.groups import PATIENCE, Group, eventually, group
 
 
@@ -93,3 +102,44 @@ def test_a_handler_that_nobody_tells_looks_by_itself() -> None:
     assert handler.looks == 3
     assert handler.leave() is False
     assert repr(handler) == "<Told of the run 'run' on 'told'>"
+
+
+def test_a_node_that_waits_says_so_once_in_the_log(
+    nodes: Group, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    first, second, third = (nodes.node(3, 3) for _ in range(3))
+
+    def told() -> list[str]:
+        return [text for each in caplog.records if second.node_id[:8] in (text := each.getMessage())]
+
+    asked = nodes.ask(first)
+    eventually(
+        lambda: any(
+            b"join" in record for record in MemoryBackend(nodes.server, "run").members().records.values()
+        ),
+        "the first one waits",
+    )
+    monkeypatch.setattr(handler_module, "_SILENCE", 0.01)
+    with caplog.at_level(logging.WARNING, "rendezvous_core"):
+        asked += nodes.ask(second)
+        eventually(told, "the log has a warning")
+        asked += nodes.ask(third)
+        for future in asked:
+            future.result(PATIENCE)
+    (message,) = told()
+    assert re.fullmatch(
+        rf"Run run: node {second.node_id[:8]} on \S+ \(localhost\) has waited 0.01 s for the others: "
+        rf"[12] of at least 3 nodes are there \(.+ pid {os.getpid()}, heard .+ s ago\); [12] more needed",
+        message,
+    )
+
+
+def test_a_group_too_large_to_list_is_not_listed(
+    nodes: Group, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(handler_module, "_SILENCE", 0.01)
+    lonely = nodes.node(2, 257, join=0.5)
+    with caplog.at_level(logging.WARNING, "rendezvous_core"), pytest.raises(RendezvousTimeoutError):
+        lonely.next_rendezvous()
+    (message,) = [each.getMessage() for each in caplog.records if lonely.node_id[:8] in each.getMessage()]
+    assert message.endswith("for the others: 'rdzv status' shows who")

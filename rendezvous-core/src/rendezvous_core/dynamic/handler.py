@@ -16,7 +16,7 @@ from rendezvous_core.dynamic.clock import read_clock
 from rendezvous_core.dynamic.driver import Driver
 from rendezvous_core.dynamic.launchers import find_rank_hint
 from rendezvous_core.dynamic.performing import Performer
-from rendezvous_core.dynamic.reporting import Reporter, describe_asks
+from rendezvous_core.dynamic.reporting import Reporter, describe_asks, report_waiting
 from rendezvous_core.dynamic.round_store import forget_past_rounds, store_prefix
 from rendezvous_core.dynamic.wishes import Ask
 from rendezvous_core.over_register.backend import RegisterBackend
@@ -60,6 +60,12 @@ from rendezvous_core.sealing.keys import Keyring, find_keyring, keyring_of
 from rendezvous_core.sealing.store import sealed_store
 
 _logger = logging.getLogger("rendezvous_core")
+
+_SILENCE = 10.0
+"""Seconds after which the log says what a node waits for."""
+
+_LISTED = 256
+"""The largest group that is listed for that, as every node of it does so."""
 
 
 class DynamicRendezvousHandler(RendezvousHandler):
@@ -228,13 +234,41 @@ class DynamicRendezvousHandler(RendezvousHandler):
 
     def _join(self, ask: Ask, deadline: float) -> Joined:
         driver = self._driver
-        outcome = ask.answer if driver.ask(ask, deadline) else self._late(ask, deadline + self._patience)
+        silent_until = min(deadline, time.monotonic() + _SILENCE)
+        is_answered = driver.ask(ask, silent_until)
+        if not is_answered and silent_until < deadline:
+            self._tell_waiting(silent_until + self._patience)
+            is_answered = driver.wait(lambda: ask.is_answered, deadline)
+        outcome = ask.answer if is_answered else self._late(ask, deadline + self._patience)
         if outcome is None:
             raise RendezvousError("This node has left the rendezvous while it was waiting in it.")
         if isinstance(outcome, RendezvousError):
             raise outcome
         joined: Joined = outcome
         return joined
+
+    def _tell_waiting(self, deadline: float) -> None:
+        """Say once what a program waits for whose log is all that people see of it."""
+        driver, settings = self._driver, self._settings
+        if driver.trouble is not None:
+            return  # of which an event tells
+        try:
+            asks = (
+                self._describe_asks(deadline) if settings.max_nodes <= _LISTED else "'rdzv status' shows who"
+            )
+        except RendezvousError:
+            return
+        state = driver.state
+        text = f"has waited {_SILENCE:g} s for the others: {asks}"
+        if state is not None and state.phase == "complete":
+            text += f"; round {state.round} goes on meanwhile"
+        shielded(lambda: report_waiting(driver.node, settings.run_id, text), deadline)
+
+    def _describe_asks(self, deadline: float) -> str:
+        driver = self._driver
+        listed = driver.members(deadline)
+        me = driver.node.member  # has asked, though a slow backend may not have it yet
+        return describe_asks(driver.state, {**listed, me.node: me}.values(), self._least)
 
     def _late(self, ask: Ask, deadline: float) -> Joined | RendezvousError:
         """Give up on ``ask``, which is a write like any other: the node may turn out to be ranked already."""
@@ -272,14 +306,13 @@ class DynamicRendezvousHandler(RendezvousHandler):
         head = (
             f"The rendezvous '{self._settings.run_id}' did not complete within "
             f"{self._settings.timeout.join.total_seconds():g} s on the backend '{self._backend.name}'"
+            + (f" at {place}" if (place := self._backend.place) else "")
         )
         driver = self._driver
         try:
             if driver.trouble is not None:
                 raise driver.trouble
-            me = driver.node.member  # has asked, though a slow backend may not have it yet
-            members = {me.node: me, **driver.members(deadline)}
-            asks = describe_asks(driver.state, members.values(), self._least)
+            asks = self._describe_asks(deadline)
         except RendezvousError as trouble:
             error = RendezvousConnectionError(f"{head}, which cannot be reached: {trouble}")
             error.__cause__ = trouble

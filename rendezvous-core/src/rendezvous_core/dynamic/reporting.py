@@ -1,7 +1,7 @@
 """Tells observers what happens, and people who is missing."""
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from rendezvous_core.plugins.hookspecs import RendezvousEvent
 from rendezvous_core.plugins.loading import emit
@@ -58,9 +58,18 @@ class Reporter:
                 self._emit(node, "reconnected", "reaches the backend again")
 
     def _emit(self, node: Node, kind: str, text: str, **details: object) -> None:
-        round_number = node.state.round if node.state else None
-        message = f"node {node.member.node[:8]} on {place(node.member.host, node.member.address)} {text}"
-        emit(RendezvousEvent(kind, self._run_id, node.member.node, round_number, message, details))
+        _emit(node, self._run_id, kind, text, details)
+
+
+def report_waiting(node: Node, run_id: str, text: str) -> None:
+    """Emit that a node waits, and what for; outside the main thread."""
+    _emit(node, run_id, "waiting", text, {})
+
+
+def _emit(node: Node, run_id: str, kind: str, text: str, details: Mapping[str, object]) -> None:
+    round_number = node.state.round if node.state else None
+    message = f"node {node.member.node[:8]} on {place(node.member.host, node.member.address)} {text}"
+    emit(RendezvousEvent(kind, run_id, node.member.node, round_number, message, details))
 
 
 def describe_asks(state: State | None, members: Iterable[Member], min_nodes: int) -> str:

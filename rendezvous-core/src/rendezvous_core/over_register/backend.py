@@ -31,6 +31,11 @@ class RegisterBackend(MembershipBackend):
         """See base class."""
         return self._register.backend.hosts
 
+    @property
+    def place(self) -> str:
+        """See base class."""
+        return self._register.backend.place
+
     def server_facts(self) -> ServerFacts | None:
         """See base class."""
         return self._register.backend.server_facts()

@@ -215,15 +215,15 @@ def adapt_store(store: object) -> Store:
 
 
 def emit(event: RendezvousEvent) -> None:
-    """Log ``event``, as a warning where something was lost, and tell all observers.
+    """Log ``event``, as a warning where something is missing, and tell all observers.
 
     Their exceptions are logged and go no further.
 
     To be called outside the main thread: an exception that a signal handler raises there must not
     be taken for an observer's.
     """
-    is_loss = event.kind == "disconnected" or event.details.get("reason") == "lost"
-    level = logging.WARNING if is_loss else logging.INFO
+    is_missed = event.kind in ("disconnected", "waiting") or event.details.get("reason") == "lost"
+    level = logging.WARNING if is_missed else logging.INFO
     _logger.log(level, "Run %s: %s", event.run_id, event.message, extra=_log_fields(event))
     for plugin in _loaded:
         try:

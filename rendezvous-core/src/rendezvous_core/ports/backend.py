@@ -46,6 +46,11 @@ class RendezvousBackend(ABC):
         """
         return None
 
+    @property
+    def place(self) -> str:
+        """Where it is, for errors, without secrets; empty where that depends on nothing but the endpoint."""
+        return ""
+
     def server_facts(self) -> ServerFacts | None:
         """Ask the server what ``rdzv doctor`` shows of it; ``None`` where it cannot be asked."""
         return None

@@ -46,6 +46,11 @@ class SealedBackend(MembershipBackend):
         """See base class."""
         return self._backend.hosts
 
+    @property
+    def place(self) -> str:
+        """See base class."""
+        return self._backend.place
+
     def server_facts(self) -> ServerFacts | None:
         """See base class."""
         return self._backend.server_facts()

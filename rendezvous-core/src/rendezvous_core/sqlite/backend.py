@@ -7,7 +7,9 @@ from collections.abc import Sequence
 
 from rendezvous_core.ports.backend import Members, MembershipBackend, ServerFacts, Token
 from rendezvous_core.ports.errors import RendezvousConnectionError
+from rendezvous_core.ports.redaction import redact
 from rendezvous_core.sqlite.database import Database, open_database
+from rendezvous_core.sqlite.path import described_default
 from rendezvous_core.sqlite.watch import Row, Topic
 
 _NO_BELL = b""
@@ -37,6 +39,7 @@ class SqliteBackend(MembershipBackend):
         self._topic = topic_of(run_id)
         self._opened: Database | None = open_database(path)
         self._path = self._opened.path
+        self._place = redact(self._path) if path else described_default()
 
     @property
     def name(self) -> str:
@@ -45,6 +48,10 @@ class SqliteBackend(MembershipBackend):
     @property
     def hosts(self) -> Sequence[str]:
         return ("localhost",)
+
+    @property
+    def place(self) -> str:
+        return self._place
 
     def server_facts(self) -> ServerFacts:
         return ServerFacts(
