@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import timedelta
 from typing import Literal
 
+from msgspec.structs import replace
+
 from rendezvous_core.dynamic.clock import read_clock
 from rendezvous_core.dynamic.driver import Driver
 from rendezvous_core.dynamic.launchers import find_rank_hint
@@ -267,8 +269,10 @@ class DynamicRendezvousHandler(RendezvousHandler):
     def _describe_asks(self, deadline: float) -> str:
         driver = self._driver
         listed = driver.members(deadline)
-        me = driver.node.member  # has asked, though a slow backend may not have it yet
-        return describe_asks(driver.state, {**listed, me.node: me}.values(), self._least)
+        me = replace(
+            driver.node.member, at=time.time()
+        )  # has asked, though a slow backend may not have it yet
+        return describe_asks(driver.state, {me.node: me, **listed}.values(), self._least)
 
     def _late(self, ask: Ask, deadline: float) -> Joined | RendezvousError:
         """Give up on ``ask``, which is a write like any other: the node may turn out to be ranked already."""
