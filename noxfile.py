@@ -175,6 +175,33 @@ def other_torch(session: nox.Session) -> None:
     session.run("pytest", *SPREAD, *own_tests("rendezvous-c10d", str(session.python)), *arguments)
 
 
+FRAMEWORKS = (
+    "torch",
+    "accelerate",
+    "lightning",
+    "deepspeed",
+    "torchft-nightly",
+    "jax",
+    "xgboost",
+    "distributed",
+    "tensorflow-cpu",
+)
+"""As pip knows them; those whose installation takes long are the second, third and last."""
+
+
+@nox.session(python=pythons("rendezvous-c10d")[0], default=False)
+def frameworks(session: nox.Session) -> None:
+    """Frameworks tried for real, for the table of docs/frameworks.md; some of them by ``-- jax xgboost``."""
+    chosen = session.posargs or FRAMEWORKS
+    session.install("pytest", *from_folders("rendezvous-c10d"))
+    # One after the other: what one of them cannot have is no matter to the others.
+    for framework in chosen:
+        torch = next(each for each in from_folders("rendezvous-c10d") if each.startswith("torch="))
+        # What is built from source finds torch, and builds no kernels.
+        session.install("--no-build-isolation", framework, torch, env={"DS_BUILD_OPS": "0"})
+    session.run("python", "-m", "frameworks", "--write", *chosen)
+
+
 @nox.session(python=pythons("rendezvous-redis")[0])
 def oldest_redis_py(session: nox.Session) -> None:
     """rendezvous-redis with the oldest client that it allows: what reaches into it."""
