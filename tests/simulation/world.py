@@ -64,6 +64,7 @@ class World:
     def heal(self) -> None:
         """End all faults; the dead stay dead."""
         self.note("heal")
+        self.invariants.on_heal(self.faults.latency)
         self.faults = NO_FAULTS
         self.backend.down, self.backend.stale_members = False, None
         for machine in self.live:

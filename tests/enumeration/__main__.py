@@ -1,0 +1,59 @@
+"""``python -m tests.enumeration``: what is tried in the gate; ``--write`` puts the counts into the docs.
+
+``--seconds 3600`` goes on to larger bounds for so long.
+"""
+
+import argparse
+import re
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from tests.enumeration.bounds import BEYOND, GATE
+from tests.enumeration.scenes import DEATHS, LOSSES, MESSAGES, Bounds
+from tests.enumeration.search import Counts, search
+from tests.enumeration.stepping import UNIT
+
+PAGE = Path(__file__).parents[2] / "docs" / "protocol.md"
+MARKS = re.compile(r"(?<=<!-- enumeration -->\n).*(?=<!-- end of enumeration -->)", re.DOTALL)
+HEAD = """\
+| nodes | faults | of which kinds | until | every order until | scenes | steps |
+|---|---|---|---|---|---|---|
+"""
+NAMED = {DEATHS: "deaths", MESSAGES: "messages", LOSSES: "losses", frozenset[str](): "none"}
+
+
+def row(bounds: Bounds, counts: Counts) -> str:
+    """One line of the table; times are in seconds, where a period is one."""
+    kinds = NAMED.get(bounds.kinds) or ", ".join(sorted(bounds.kinds))
+    times = f"{bounds.until * UNIT:g} s | {bounds.end * UNIT:g} s"
+    return (
+        f"| {bounds.nodes} | {bounds.faults} | {kinds} | {times} | {counts.scenes:,} | {counts.steps:,} |\n"
+    )
+
+
+def rows(seconds: float = 0.0) -> Iterator[str]:
+    """Enumerate the bounds of the gate, and larger ones for so many seconds. Raises `Violation`."""
+    deadline = time.monotonic() + seconds
+    for bounds in [*GATE, *BEYOND] if seconds else GATE:
+        counts = search(bounds, float("inf") if bounds in GATE else deadline)
+        if counts is None:
+            return
+        yield row(bounds, counts)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m tests.enumeration", description=__doc__)
+    parser.add_argument("--write", action="store_true")
+    parser.add_argument("--seconds", type=float, default=0.0)
+    options = parser.parse_args()
+    table = HEAD
+    for line in rows(options.seconds):
+        print(line, end="", flush=True)
+        table += line
+    if options.write:
+        PAGE.write_text(MARKS.sub(lambda _: table, PAGE.read_text()))
+
+
+if __name__ == "__main__":
+    main()
