@@ -214,7 +214,7 @@ def oldest_redis_py(session: nox.Session) -> None:
 
 @nox.session
 def wheels(session: nox.Session) -> None:
-    """Each distribution built, installed alone into a fresh environment, and used there."""
+    """Each distribution built, installed alone into a fresh environment, and used as in a first hour."""
     session.install("build", "pytest", "pytest-timeout", "virtualenv")
     ours = f"{sys.version_info.major}.{sys.version_info.minor}"
     others = [name for name in PROJECTS if ours not in pythons(name)]

@@ -53,11 +53,27 @@ def nothing_else_is_here() -> None:
     assert "pip install rendezvous-redis" in errors, errors
 
 
+def mistakes_are_refused(endpoint: str) -> None:
+    told = {
+        "--rdzv-conf=join_timout=5": "has no option 'join_timout'; did you mean 'join_timeout'?",
+        "--rdzv-conf=use_backend=c10d": "The option 'use_backend' ('c10d') is for --rdzv-backend=rendezvous",
+    }
+    agents = [
+        torchrun(2, "--rdzv-backend=sqlite", f"--rdzv-endpoint={endpoint}", mistake, "x.py")
+        for mistake in told
+    ]
+    for agent, answer in zip(agents, told.values(), strict=True):
+        _, errors = agent.communicate(timeout=120)
+        assert agent.returncode != 0
+        assert answer in errors, errors
+
+
 if __name__ == "__main__":
     nothing_else_is_here()
     with tempfile.TemporaryDirectory() as folder:
         worker = Path(folder, "worker.py")
         worker.write_text(WORKER)
+        mistakes_are_refused(f"{folder}/mistakes.db")
         two_agents_meet("--rdzv-backend=sqlite", f"--rdzv-endpoint={folder}/run.db", str(worker))
         with socket.create_server(("", 0)) as free:
             endpoint = f"--rdzv-endpoint=localhost:{free.getsockname()[1]}"

@@ -1,82 +1,14 @@
 """Each distribution as users get it: built, installed alone into a fresh environment, and used there."""
 
-import email.message
-import email.parser
-import os
-import subprocess
-import sys
 import tarfile
-import tomllib
 import zipfile
-from collections.abc import Callable
-from functools import cache
 from pathlib import Path
-from typing import Any, NamedTuple
 
 import pytest
 
+from tests.wheels.installing import ROOT, Build, Built, install, run
+
 HERE = Path(__file__).parent
-ROOT = HERE.parents[1]
-
-
-class Built(NamedTuple):
-    folder: Path
-    project: dict[str, Any]
-    wheel: Path
-    sdist: Path
-
-    @property
-    def package(self) -> str:
-        return self.folder.name.replace("-", "_")
-
-    def pins(self) -> list[str]:
-        """Which builds of its dependencies the tests take, where there are several."""
-        groups = tomllib.loads((self.folder / "pyproject.toml").read_text()).get("dependency-groups", {})
-        needed = " ".join(self.project["dependencies"])
-        return [tool for tool in groups.get("test", []) if tool.partition("==")[0] in needed]
-
-    def metadata(self) -> email.message.Message:
-        return email.parser.Parser().parsestr(self.read("METADATA"))
-
-    def read(self, name: str) -> str:
-        with zipfile.ZipFile(self.wheel) as archive:
-            info = f"{self.package}-{self.project['version']}.dist-info"
-            return archive.read(f"{info}/{name}").decode()
-
-
-def run(*command: str | Path, cwd: Path) -> str:
-    """Run ``command`` away from the checkout and from the user's files; return what it printed."""
-    environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
-    environment["XDG_RUNTIME_DIR"] = str(cwd)
-    ran = subprocess.run(
-        command,
-        cwd=cwd,
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=False,
-    )
-    assert ran.returncode == 0, ran.stdout
-    return ran.stdout
-
-
-Build = Callable[[str], Built]
-
-
-@pytest.fixture(scope="session")
-def build(tmp_path_factory: pytest.TempPathFactory) -> Build:
-    """Builds a distribution, once."""
-
-    @cache
-    def build(name: str) -> Built:
-        folder, target = ROOT / name, tmp_path_factory.mktemp(name)
-        run(sys.executable, "-m", "build", "--outdir", target, folder, cwd=target)
-        project = tomllib.loads((folder / "pyproject.toml").read_text())["project"]
-        (wheel,), (sdist,) = target.glob("*.whl"), target.glob("*.tar.gz")
-        return Built(folder, project, wheel, sdist)
-
-    return build
 
 
 @pytest.fixture(params=sorted(path.parent.name for path in ROOT.glob("rendezvous-*/pyproject.toml")))
@@ -134,19 +66,3 @@ def test_it_installs_alone_and_works(built: Built, build: Build, tmp_path: Path)
     run(binaries / "python", "-m", "pip", "check", cwd=tmp_path)
     # Without -P, redis.py would be found where it imports redis.
     run(binaries / "python", "-P", script, cwd=tmp_path)
-
-
-def test_the_quickstart(build: Build, tmp_path: Path) -> None:
-    binaries = install(tmp_path, f"{build('rendezvous-core').wheel}[cli]")
-    example = ROOT / "examples" / "hello.py"
-    printed = run(binaries / "rdzv", "run", "--spawn", "4", "--", binaries / "python", example, cwd=tmp_path)
-    for rank in range(4):
-        assert f"Hello from rank {rank} of 4" in printed
-
-
-def install(folder: Path, *wheels: Path | str) -> Path:
-    """Install ``wheels`` into a fresh environment in ``folder``; return where its programs are."""
-    run(sys.executable, "-m", "virtualenv", folder / "venv", cwd=folder)
-    binaries = folder / "venv" / "bin"
-    run(binaries / "python", "-m", "pip", "install", "-q", *wheels, cwd=folder)
-    return binaries
