@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from rendezvous_core import DynamicRendezvousHandler, RendezvousParameters, get_rendezvous_handler
-from rendezvous_core.cli.look import Lookout
+from rendezvous_core.cli.lookout import Lookout
 from rendezvous_core.cli.seat import Place, take_seat
 from rendezvous_core.dynamic.wishes import Ask
 from rendezvous_core.protocol.node import Joined

@@ -10,7 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from rendezvous_core import RendezvousParameters
-from rendezvous_core.cli.look import Lookout, RunLook
+from rendezvous_core.cli.look import RunLook
+from rendezvous_core.cli.lookout import Lookout
 from tests.core.processes import PATIENCE, Event, EventProcess
 
 WORKER = str(Path(__file__).with_name("worker.py"))

@@ -18,7 +18,7 @@ from rendezvous_core import (
     Store,
     get_rendezvous_handler,
 )
-from rendezvous_core.cli.look import look_at_runs
+from rendezvous_core.cli.lookout import look_at_runs
 from rendezvous_core.ports.errors import RendezvousSecretError
 from rendezvous_core.ports.sealed import SEALED
 from rendezvous_core.registry import create_backend, create_store

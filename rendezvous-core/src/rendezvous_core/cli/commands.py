@@ -9,6 +9,7 @@ from rendezvous_core.cli.backends import backends
 from rendezvous_core.cli.completion import completion
 from rendezvous_core.cli.doctor import doctor
 from rendezvous_core.cli.drain import drain
+from rendezvous_core.cli.history import history
 from rendezvous_core.cli.new_plugin import new_plugin
 from rendezvous_core.cli.run import run
 from rendezvous_core.cli.runs import delete, runs
@@ -63,5 +64,18 @@ def rdzv() -> None:
     """Gather nodes into a group, and see what became of it."""
 
 
-for command in (run, runs, status, watch, drain, close, delete, backends, doctor, completion, new_plugin):
+for command in (
+    run,
+    runs,
+    status,
+    watch,
+    history,
+    drain,
+    close,
+    delete,
+    backends,
+    doctor,
+    completion,
+    new_plugin,
+):
     rdzv.add_command(command)

@@ -6,7 +6,8 @@ from contextlib import closing
 import click
 
 from rendezvous_core.cli.exit_codes import ExitCode, fail
-from rendezvous_core.cli.look import Lookout, NodeLook, RunLook
+from rendezvous_core.cli.look import NodeLook, RunLook
+from rendezvous_core.cli.lookout import Lookout
 from rendezvous_core.cli.options import Target, backend_options, no_run, output_options, run_id_option
 from rendezvous_core.registry import get_rendezvous_handler
 

@@ -1,25 +1,15 @@
 """A run as it looks from outside: who is in, who is gone and why, who waits, who is missing."""
 
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any, Literal
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
 
-from rendezvous_core.over_register.register import unpacked
-from rendezvous_core.ports.errors import RendezvousStateError
-from rendezvous_core.ports.parameters import RendezvousParameters
-from rendezvous_core.ports.runs import StoredRun
-from rendezvous_core.protocol.codec import decode_member, decode_state
-from rendezvous_core.protocol.records import Member, Phase, State, place
-from rendezvous_core.registry import create_backend, open_runs
-from rendezvous_core.sealing.backend import opened_run
-from rendezvous_core.sealing.keys import Keyring, find_keyring
+from rendezvous_core.dynamic.history import Happening
+from rendezvous_core.protocol.records import Member, Phase, State, named, place
 
-_SETTLED = 10.0
-"""For how many seconds those who wait may take to notice that the run is closed."""
-
-_GLANCE = 0.5
-"""Seconds between two looks at heartbeats, which wake nobody."""
+_MOST_LOST = 8
+"""So many nodes are shown that were lost from rounds that are over: the latest."""
 
 Standing = Literal["active", "silent", "lost", "left", "done", "waiting", "away"]
 """A participant is active, or silent (no heartbeat, not yet found dead), or gone: lost, left or done.
@@ -43,6 +33,12 @@ class NodeLook:
     metadata: Mapping[str, str] | None = None
     host: str | None = None
     """What its machine calls itself."""
+    gone_at: float | None = None
+    """When it was found lost, or left, by the clock of the coordinator, where the history tells."""
+    last_round: int | None = None
+    """The round it was lost from, where that is over."""
+    last_rank: int | None = None
+    """Its rank in that."""
 
     @property
     def place(self) -> str:
@@ -50,7 +46,9 @@ class NodeLook:
         return place(self.host or "", self.address or "")
 
     def __str__(self) -> str:
-        return f"{self.place} pid {self.pid}" if self.address else f"node {self.node[:8]}"
+        rank = self.last_rank if self.rank is None else self.rank
+        name = named(self.node, self.host or "", self.address or "", self.pid, rank)
+        return name if self.gone_at is None else f"{name} at {time_of_day(self.gone_at)}"
 
 
 @dataclass(frozen=True)
@@ -110,124 +108,11 @@ class UnreadableRun:
     phase: Literal["unreadable"] = "unreadable"
 
 
-class Lookout:
-    """Watches a run without taking part in it.
+def describe_run(
+    run_id: str, state: State, members: Mapping[str, Member], ages: Mapping[str, float]
+) -> RunLook:
+    """Put together what is known of a run; ``ages`` are those of the latest heartbeats."""
 
-    Raises as `create_backend` does.
-    """
-
-    def __init__(self, params: RendezvousParameters) -> None:
-        self._run_id = params.run_id
-        self._backend = create_backend(params)
-        self._beats: dict[str, tuple[int, float | None]] = {}
-        self._state_token: Any = None
-        self._members_token: Any = None
-
-    def look(self) -> RunLook | None:
-        """Return the run as it is now; ``None`` where there is none.
-
-        Raises:
-            RendezvousConnectionError: the backend cannot be reached.
-            RendezvousStateError: the state cannot be read.
-        """
-        found = self._backend.get_state()
-        members = self._members()
-        self._state_token = found[1] if found else None
-        if found is None:
-            return None
-        return _describe(self._run_id, decode_state(found[0]), members, self._ages(members))
-
-    def find_life(self, tell: Callable[[], None]) -> RunLook | None:
-        """Watch until somebody gives a sign of life; ``None`` once all have been silent for too long.
-
-        Relies on no clock but this one. Calls ``tell`` before it begins to wait.
-        """
-        began, first = time.monotonic(), self._backend.get_state()
-        former: dict[str, Member] | None = None
-        while True:
-            members = self._members()
-            heard = former is not None and any(
-                node not in former or member.beat > former[node].beat for node, member in members.items()
-            )
-            standing = self._backend.get_state()
-            if heard or (standing and first and standing[1] != first[1]):
-                return self.look()
-            if former is None:
-                former = members
-                if former:
-                    tell()
-            patience = max((member.dead_after for member in former.values()), default=0.0)
-            left = began + patience - time.monotonic()
-            if left <= 0:
-                return None
-            self._backend.wait_for_change(standing and standing[1], min(left, _GLANCE))
-
-    def wait_for_the_waiting(self) -> RunLook | None:
-        """Return a run that was closed, once those who wait have ended or take too long."""
-        began = time.monotonic()
-        while True:
-            self._backend.wait_for_change(self._state_token, _GLANCE)
-            look = self.look()
-            waiting = look.those("waiting") if look else []
-            if not waiting or time.monotonic() - began > _SETTLED:
-                return look
-
-    def wait(self, timeout: float) -> None:
-        """Block until the run differs from the last look, at most ``timeout`` seconds."""
-        self._backend.wait_for_change(self._state_token, timeout, self._members_token)
-
-    def close(self) -> None:
-        """Release the backend; a `wait` in another thread ends."""
-        self._backend.close()
-
-    def _members(self) -> dict[str, Member]:
-        records, self._members_token = self._backend.members()
-        return {node: member for node, data in records.items() if (member := _readable(data))}
-
-    def _ages(self, members: Mapping[str, Member]) -> dict[str, float]:
-        """How long ago each was heard, by our clock where we have seen it beat, else by its own."""
-        now, ages = time.monotonic(), {}
-        for node, member in members.items():
-            beat, heard = self._beats.get(node, (member.beat, None))
-            if member.beat > beat:
-                heard = now
-            self._beats[node] = (member.beat, heard)
-            ages[node] = max(0.0, time.time() - member.at) if heard is None else now - heard
-        return ages
-
-
-def look_at_runs(params: RendezvousParameters) -> list[RunLook | UnreadableRun]:
-    """Return all runs at the endpoint of ``params``, by their ids; takes part in none.
-
-    Raises as `open_runs` does.
-    """
-    with open_runs(params) as runs:
-        found = runs.read()
-    keyring = find_keyring(params)
-    return [_look_at(run_id, run, keyring) for run_id, run in sorted(found.items()) if unpacked(run)]
-
-
-def _look_at(run_id: str, stored: StoredRun, keyring: Keyring | None) -> RunLook | UnreadableRun:
-    try:
-        run = opened_run(unpacked(stored) or stored, keyring, run_id)
-    except RendezvousStateError as error:
-        return UnreadableRun(run_id, str(error))
-    members = {node: member for node, data in run.members.items() if (member := _readable(data))}
-    ages = {node: max(0.0, time.time() - member.at) for node, member in members.items()}
-    try:
-        return _describe(run_id, decode_state(run.state), members, ages)
-    except RendezvousStateError as error:
-        return UnreadableRun(run_id, str(error))
-
-
-def _readable(data: bytes) -> Member | None:
-    try:
-        return decode_member(data)
-    except RendezvousStateError:
-        return None
-
-
-def _describe(run_id: str, state: State, members: Mapping[str, Member], ages: Mapping[str, float]) -> RunLook:
     def look(node: str, rank: int | None, standing: Standing) -> NodeLook:
         coordinates = node == state.coordinator and state.phase != "closed"
         member = members.get(node)
@@ -283,6 +168,43 @@ def _describe(run_id: str, state: State, members: Mapping[str, Member], ages: Ma
         age=max(0.0, now - state.began) if state.began else None,
         heard=min((*ages.values(), *([max(0.0, now - state.at)] if state.at else [])), default=None),
     )
+
+
+def with_the_gone(look: RunLook, history: Sequence[Happening]) -> RunLook:
+    """Return ``look`` with what the history tells of those who are gone, also from rounds that are over."""
+    gone: dict[str, NodeLook] = {}
+    for event in history:
+        if event.reason is None or event.reason == "again":
+            continue
+        for each in event.nodes:
+            gone[each.node] = NodeLook(
+                each.node,
+                None,
+                event.reason,
+                False,
+                each.address or None,
+                each.pid,
+                host=each.host or None,
+                gone_at=event.at,
+                last_round=event.round,
+                last_rank=each.rank,
+            )
+    nodes = [_filled(node, gone.pop(node.node, None)) for node in look.nodes]
+    lost = [node for node in gone.values() if node.standing == "lost"]
+    return replace(look, nodes=(*nodes, *lost[-_MOST_LOST:]))
+
+
+def _filled(node: NodeLook, gone: NodeLook | None) -> NodeLook:
+    if gone is None or node.standing not in ("lost", "left", "done"):
+        return node
+    if node.address is None:
+        node = replace(node, address=gone.address, pid=gone.pid, host=gone.host)
+    return replace(node, gone_at=gone.gone_at)
+
+
+def time_of_day(at: float) -> str:
+    """Say for people when something was."""
+    return time.strftime("%H:%M:%S", time.localtime(at))
 
 
 def node_range(least: int, most: int) -> str:

@@ -4,6 +4,7 @@ import json
 import os
 import sys
 import threading
+import time
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING
 
@@ -41,7 +42,7 @@ class JsonOutput(Output):
 
     def tell(self, event: str, text: str, *, local_rank: int | None = None, **details: object) -> None:
         """See base class."""
-        named = {} if local_rank is None else {"local_rank": local_rank}
+        named = {"at": time.time()} if local_rank is None else {"at": time.time(), "local_rank": local_rank}
         with self._lock:
             try:
                 print(json.dumps({"event": event, **named, "text": text, **details}), flush=True)
@@ -71,7 +72,8 @@ class PlainOutput(Output):
                     self._say(text, local_rank)
 
     def _say(self, text: str, local_rank: int | None) -> None:
-        self._write("stderr", "rdzv:" if local_rank is None else f"rdzv[{local_rank}]:", text, local_rank)
+        who = "rdzv" if local_rank is None else f"rdzv[{local_rank}]"
+        self._write("stderr", f"{who}: {time.strftime('%H:%M:%S')}", text, local_rank)
 
     def _wait(self, text: str, local_rank: int | None) -> None:
         if text != self._waiting:

@@ -7,7 +7,8 @@ from dataclasses import asdict
 import click
 
 from rendezvous_core.cli.exit_codes import ExitCode, fail
-from rendezvous_core.cli.look import Lookout, RunLook, look_at_runs
+from rendezvous_core.cli.look import RunLook
+from rendezvous_core.cli.lookout import Lookout, look_at_runs
 from rendezvous_core.cli.options import Target, backend_options, no_run, output_options, run_id_option
 from rendezvous_core.ports.errors import RendezvousStateError
 from rendezvous_core.registry import get_rendezvous_handler, open_runs

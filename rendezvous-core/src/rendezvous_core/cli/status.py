@@ -3,15 +3,18 @@
 import json
 import sys
 import time
+from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import asdict, replace
 
 import click
 
 from rendezvous_core.cli.exit_codes import ExitCode
-from rendezvous_core.cli.look import Lookout, RunLook
+from rendezvous_core.cli.look import RunLook, time_of_day
+from rendezvous_core.cli.lookout import Lookout
 from rendezvous_core.cli.options import Target, backend_options, no_run, output_options, run_id_option
 from rendezvous_core.cli.runs import show_runs
+from rendezvous_core.cli.telling import Line, tell
 from rendezvous_core.ports.errors import RendezvousConnectionError
 from rendezvous_core.registry import get_rendezvous_handler
 
@@ -57,7 +60,7 @@ def watch(backend: str, endpoint: str, conf: str, run_id: str, as_json: bool) ->
             display.tell(f"There is no run '{run_id}' on the backend '{backend}' yet.")
         while True:
             if look is not None:
-                display.show(look)
+                display.show(look, list(tell(lookout.history())))
                 if look.phase == "closed":
                     return ExitCode.OK
             try:
@@ -82,12 +85,12 @@ class _Lines:
     def tell(self, text: str) -> None:
         click.echo(text, err=True)
 
-    def show(self, look: RunLook) -> None:
+    def show(self, look: RunLook, history: Sequence[Line]) -> None:
         nodes = tuple(replace(node, heartbeat_age=None) for node in look.nodes)
         timeless = replace(look, nodes=nodes, age=None, heard=None)
         if timeless != self._shown:
             self._shown = timeless
-            click.echo(json.dumps(asdict(look)) if self._as_json else str(look))
+            click.echo(json.dumps(asdict(look)) if self._as_json else f"{time_of_day(time.time())} {look}")
 
     def close(self) -> None:
         pass
@@ -105,10 +108,10 @@ class _LiveDisplay:
     def tell(self, text: str) -> None:
         self._live.update(text, refresh=True)
 
-    def show(self, look: RunLook) -> None:
+    def show(self, look: RunLook, history: Sequence[Line]) -> None:
         from rendezvous_core.cli.tables import run_table
 
-        self._live.update(run_table(look), refresh=True)
+        self._live.update(run_table(look, history), refresh=True)
 
     def close(self) -> None:
         self._live.stop()

@@ -1,13 +1,15 @@
 """Tables for people."""
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from rendezvous_core.cli.look import NodeLook, RunLook, UnreadableRun, node_range
+from rendezvous_core.cli.look import NodeLook, RunLook, UnreadableRun, node_range, time_of_day
+from rendezvous_core.cli.spans import span
+from rendezvous_core.cli.telling import Line
 
 _COLORS = {"active": "green", "waiting": "cyan", "done": "blue", "silent": "yellow"}
 _PHASES = {
@@ -16,7 +18,9 @@ _PHASES = {
     "closed": ("closed", "dim"),
     "unreadable": ("unreadable", "red"),
 }
-_SPANS = ((86_400, "d"), (3_600, "h"), (60, "min"))
+_EVENTS = {"formed": "green", "lost": "red", "left": "yellow", "reconnected": "yellow", "closed": "dim"}
+_TAIL = 5
+"""So many of the last events `run_table` shows."""
 _WIDE = 200
 
 
@@ -30,17 +34,26 @@ def plain_table(columns: Iterable[str]) -> Table:
     return Table(*columns, box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
 
 
-def run_table(look: RunLook) -> RenderableType:
-    """Return what is known of a run."""
+def run_table(look: RunLook, history: Sequence[Line] = ()) -> RenderableType:
+    """Return what is known of a run, and the last of its events."""
+    tail: list[RenderableType] = ["", history_table(history[-_TAIL:])] if history else []
     head = Text.assemble((look.run_id, "bold"), f"  {look.min_nodes} to {look.max_nodes} nodes")
     # The table names the nodes.
     summary = Text(str(look).partition(";")[0] + ".")
     if not look.nodes:
-        return Group(head, summary)
+        return Group(head, summary, *tail)
     table = plain_table(("rank", "standing", "heartbeat", "address", "pid", "node", ""))
     for node in look.nodes:
         table.add_row(*_row(node))
-    return Group(head, summary, "", table)
+    return Group(head, summary, "", table, *tail)
+
+
+def history_table(lines: Iterable[Line]) -> Table:
+    """Return a line for each event."""
+    table = Table.grid(padding=(0, 2, 0, 0))
+    for line in lines:
+        table.add_row(Text(line.when, style="dim"), Text(line.text, style=_EVENTS.get(line.kind, "")))
+    return table
 
 
 def runs_table(looks: Iterable[RunLook | UnreadableRun]) -> RenderableType:
@@ -65,19 +78,15 @@ def runs_table(looks: Iterable[RunLook | UnreadableRun]) -> RenderableType:
     return table
 
 
-def span(seconds: float) -> str:
-    """Say for people how long something took or lasts."""
-    for unit, name in _SPANS:
-        if seconds >= unit:
-            return f"{seconds / unit:.1f} {name}"
-    return f"{seconds:.1f} s"
-
-
 def _row(node: NodeLook) -> Iterable[RenderableType]:
     age = "" if node.heartbeat_age is None else f"{node.heartbeat_age:.1f} s ago"
+    if node.gone_at is not None:
+        age = f"at {time_of_day(node.gone_at)}"
     notes = [f"{name}={value}" for name, value in (node.metadata or {}).items()]
     if node.coordinates:
         notes.insert(0, "coordinator")
+    if node.rank is None and node.last_round is not None:
+        notes.insert(0, f"rank {node.last_rank} in round {node.last_round}")
     return (
         "" if node.rank is None else str(node.rank),
         Text(node.standing, style=_COLORS.get(node.standing, "red")),

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import asdict
 
-from rendezvous_core.cli.look import Lookout
+from rendezvous_core.cli.lookout import Lookout
 from rendezvous_core.ports.errors import RendezvousError
 from rendezvous_core.ports.parameters import RendezvousParameters
 

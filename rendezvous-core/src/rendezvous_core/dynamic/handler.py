@@ -16,6 +16,7 @@ from msgspec.structs import replace
 
 from rendezvous_core.dynamic.clock import read_clock
 from rendezvous_core.dynamic.driver import Driver
+from rendezvous_core.dynamic.history import Recorder, history_store
 from rendezvous_core.dynamic.launchers import find_rank_hint
 from rendezvous_core.dynamic.performing import Performer
 from rendezvous_core.dynamic.reporting import Reporter, describe_asks, report_waiting
@@ -194,7 +195,8 @@ class DynamicRendezvousHandler(RendezvousHandler):
             has_id=settings.run_id != NO_ID,
         )
         performer = Performer(self._backend, settings.timeout.heartbeat.total_seconds())
-        self._driver = Driver(node, performer, Reporter(settings.run_id))
+        recorder = Recorder(history_store(self._store, self._backend, settings.run_id), settings.run_id)
+        self._driver = Driver(node, performer, Reporter(settings.run_id, recorder))
         # At exit all drivers leave together; see the driver.
         weakref.finalize(self, self._driver.abandon).atexit = False
 

@@ -3,32 +3,40 @@
 import time
 from collections.abc import Iterable, Mapping
 
+from rendezvous_core.dynamic.chronicle import Chronicle
+from rendezvous_core.dynamic.history import Happening, Recorder
 from rendezvous_core.plugins.hookspecs import RendezvousEvent
 from rendezvous_core.plugins.loading import emit
 from rendezvous_core.protocol.node import Joined, Node
-from rendezvous_core.protocol.records import Departure, Member, State, place
+from rendezvous_core.protocol.records import Member, State, named
 
-_DEPARTED: dict[Departure, str] = {"lost": "was lost", "left": "left", "done": "is done"}
+_DEPARTED = {"lost": "was lost", "left": "left", "again": "asks again", "done": "is done"}
 
 
 class Reporter:
-    """Turns what changed in a node since the last look into events. Used by one thread alone."""
+    """Turns what changed in a node since the last look into events, and into history where it coordinates.
 
-    def __init__(self, run_id: str) -> None:
+    Used by one thread alone.
+    """
+
+    def __init__(self, run_id: str, recorder: Recorder) -> None:
         self._run_id = run_id
+        self._recorder = recorder
+        self._chronicle = Chronicle()
         self._outcome: object = None
         self._state: State | None = None
         self._trouble = False
         self._leaving: frozenset[int] = frozenset()
 
     def report(self, node: Node) -> None:
-        """Emit what is new."""
+        """Emit what is new, and have it written down."""
         state, former = node.state, self._state
         if node.outcome is not self._outcome:
             self._outcome = node.outcome
             if isinstance(node.outcome, Joined):
-                rank, size = node.outcome.rank, node.outcome.world_size
-                self._emit(node, "joined", f"joined as rank {rank} of {size}", rank=rank, world_size=size)
+                number, _, rank, size = node.outcome
+                text = f"joined round {number}, of {size} nodes"
+                self._emit(node, "joined", text, rank=rank, world_size=size)
             elif node.outcome is not None:
                 self._emit(node, "refused", f"was refused: {node.outcome}")
         if state is not None and state is not former:
@@ -36,11 +44,6 @@ class Reporter:
             me = node.member.node
             if state.coordinator == me and (former is None or former.coordinator != me):
                 self._emit(node, "coordinates", "coordinates the run")
-            if state.coordinator == me and former is not None and former.round_id == state.round_id:
-                for lost, reason in state.gone.items():
-                    if lost not in former.gone:
-                        text = f"notes that node {lost[:8]} {_DEPARTED[reason]}"
-                        self._emit(node, "departed", text, departed=lost, reason=reason)
             if state.phase == "closed" and (former is None or former.phase != "closed"):
                 self._emit(node, "closed", "sees the run closed")
         if node.leaving.keys() != self._leaving:
@@ -56,6 +59,31 @@ class Reporter:
                 self._emit(node, "disconnected", f"cannot reach the backend: {node.trouble}")
             else:
                 self._emit(node, "reconnected", "reaches the backend again")
+        happened = self._chronicle.note(node)
+        for each in happened:
+            if each.kind == "departed":
+                self._emit_departures(node, each)
+        self._recorder.add(happened)
+
+    def flush(self, patience: float) -> None:
+        """Wait until the history is written, at most for a while."""
+        self._recorder.flush(patience)
+
+    def _emit_departures(self, node: Node, happening: Happening) -> None:
+        reason = happening.reason or "left"
+        silence = f", silent for {happening.took:.1f} s" if happening.took is not None else ""
+        for departed in happening.nodes:
+            self._emit(
+                node,
+                "departed",
+                f"notes that {departed} {_DEPARTED[reason]}{silence}",
+                departed=departed.node,
+                departed_host=departed.host,
+                departed_pid=departed.pid,
+                departed_rank=departed.rank,
+                reason=reason,
+                **({} if happening.took is None else {"silence": happening.took}),
+            )
 
     def _emit(self, node: Node, kind: str, text: str, **details: object) -> None:
         _emit(node, self._run_id, kind, text, details)
@@ -67,9 +95,11 @@ def report_waiting(node: Node, run_id: str, text: str) -> None:
 
 
 def _emit(node: Node, run_id: str, kind: str, text: str, details: Mapping[str, object]) -> None:
+    me, joined = node.member, node.joined
     round_number = node.state.round if node.state else None
-    message = f"node {node.member.node[:8]} on {place(node.member.host, node.member.address)} {text}"
-    emit(RendezvousEvent(kind, run_id, node.member.node, round_number, message, details))
+    who = named(me.node, me.host, me.address, me.pid, joined.rank if joined else None)
+    details = {"host": me.host, "pid": me.pid, **details}
+    emit(RendezvousEvent(kind, run_id, me.node, round_number, f"{who} {text}", details))
 
 
 def describe_asks(state: State | None, members: Iterable[Member], min_nodes: int) -> str:
@@ -89,5 +119,6 @@ def describe_asks(state: State | None, members: Iterable[Member], min_nodes: int
 def describe_member(member: Member, now: float) -> str:
     """Name one member for people. The age trusts the clock of its host, so it is only a hint."""
     return (
-        f"{place(member.host, member.address)} pid {member.pid}, heard {max(0.0, now - member.at):.0f} s ago"
+        f"{named(member.node, member.host, member.address, member.pid)}, "
+        f"heard {max(0.0, now - member.at):.0f} s ago"
     )

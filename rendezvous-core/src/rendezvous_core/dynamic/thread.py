@@ -36,6 +36,9 @@ _logger = logging.getLogger("rendezvous_core")
 _EXIT_PATIENCE = 1.0
 """How many seconds the exit of the interpreter waits for nodes to leave."""
 
+_LAST_WORDS = 0.5
+"""For how many seconds a thread that ends waits for what it had to put down."""
+
 _OVERDUE = 1.25
 """After how many times its timeout a backend's wait is no longer waited for."""
 
@@ -133,6 +136,8 @@ class NodeThread:
                 failure.__cause__ = error
                 self._fail(failure)
             finally:
+                if self.node.trouble is None:
+                    self._reporter.flush(_LAST_WORDS)
                 _running.discard(self)
                 self._alive.release()
                 self._wake()
@@ -200,6 +205,8 @@ class NodeThread:
     def _end(self) -> None:
         if any(stop.close_backend for stop in self._stops) and not self._is_shut:
             self._is_shut = True
+            if self.node.trouble is None:
+                self._reporter.flush(_LAST_WORDS)
             self._performer.close()
             for errand in self._errands:
                 self._answer(errand, _shut())
@@ -272,6 +279,7 @@ class NodeThread:
             else:
                 self._answer(errand, error)
         self._settle()
+        self._reporter.report(self.node)
         return True
 
     def _complete(self, errand: Errand) -> Any:

@@ -11,6 +11,7 @@ Rank policies, observers and environments of every loaded plugin are called, wha
 those of ``rendezvous.plugins`` first, each group in the order of its entry points' names.
 """
 
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -46,6 +47,8 @@ class RendezvousEvent:
     """The same for people."""
     details: Mapping[str, object] = field(default_factory=dict)
     """What else is known, by name; plain values that JSON can hold."""
+    at: float = field(default_factory=time.time)
+    """When it was reported, in seconds since 1970 by the clock of that node."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,7 @@
 """What a node does in its time as coordinator: claims it, observes the others, decides."""
 
 from collections.abc import Callable, Mapping
+from collections.abc import Set as AbstractSet
 
 from msgspec.structs import replace
 
@@ -34,6 +35,9 @@ class Coordinator:
         """Whether the node was deposed without having finished a pass (Rule 10)."""
         self.settled_at = 0.0
         """When no new ask will have come for a moment (Rule 17)."""
+        self.members: Mapping[str, Member] = {}
+        """Everybody, as of the latest pass."""
+        self.dead: AbstractSet[str] = frozenset()
         self.forgotten: list[str] = []
         """Nodes whose records are of no more use, as of the latest pass."""
 
@@ -77,6 +81,7 @@ class Coordinator:
         everybody = {**listed, self._node: me}
         sight = self._observer.look(everybody, state.active(), state.term, asked, now)
         self._note_asks(everybody, asked)
+        self.members, self.dead = everybody, sight.dead
         over = over._replace(settling=asked >= self.settled_at)
         decided = decide(state, sight, over, new_id=self._new_id, ranks=self._ranks)
         if me.intent != "join" and decided.has_spent(me.node, me.ticket):
@@ -94,6 +99,10 @@ class Coordinator:
         if not asks <= self._asks:
             self.settled_at = now + self._timing.settle
         self._asks = asks
+
+    def silence(self, node: str) -> float | None:
+        """For how long ``node`` had been silent at the latest pass."""
+        return self._observer.silence(node)
 
     def note_pass(self) -> None:
         """Note that the node can decide, and in time: what it decided stands."""

@@ -75,6 +75,10 @@ class Node(Participant):
         super().__init__(member, run, settings, reopens=reopens, has_id=has_id)
         self.now = 0.0
         self._timing = timing
+        self.restored = 0
+        """How often this node wrote back a state that the backend had lost."""
+        self.deposed_after = 0.0
+        """For how long the coordinator had been silent that this node took over from last."""
         self._coordinator = Coordinator(member.node, settings, timing, new_id, ranks)
         self._token: Token = None
         self._stale = True
@@ -87,6 +91,11 @@ class Node(Participant):
         """Since when others have had all places, this coordinator having been heard."""
         self._still = 0.0
         """For how long the state has stood still."""
+
+    @property
+    def coordinator(self) -> Coordinator:
+        """What this node does, or did, in its time as coordinator."""
+        return self._coordinator
 
     def put(self) -> Put:
         """Return the operation that stores the present record as its next heartbeat (Rule 2)."""
@@ -169,7 +178,7 @@ class Node(Participant):
         if self.finished:
             return
         if self._may_take_over():
-            state = self._known()
+            state, self.deposed_after = self._known(), self._still
             claimed = self._coordinator.claim(state, self._still, self.now)
             yield from self._write(state, claimed, self._token)
         watch = (yield from self._coordinate()) if self._leads() else None
@@ -260,6 +269,7 @@ class Node(Participant):
         state, token = (yield Read()) or (None, None)
         if state is None or self._is_older(state):
             restored = self._restored()
+            self.restored += self.state is not None
             yield from self._write(restored, self._coordinator.claim(restored, 0.0, self.now), token)
         else:
             self._see(state, token)

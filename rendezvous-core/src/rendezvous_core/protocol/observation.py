@@ -89,6 +89,11 @@ class Observer:
             ],
         )
 
+    def silence(self, node: str) -> float | None:
+        """For how long, up to the latest look, no new heartbeat was seen; ``None`` for one never listed."""
+        track = self._tracks.get(node)
+        return None if track is None else max(track.silence, self._asked - track.rose)
+
     @property
     def _listing(self) -> float:
         """For how long listings take at this time, as far as that is certain; the latest counts as well."""

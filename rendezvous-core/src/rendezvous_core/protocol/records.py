@@ -172,6 +172,14 @@ class Member(Struct, frozen=True, kw_only=True):
     metadata: dict[str, str] = {}
 
 
+def named(node: str, host: str, address: str, pid: int | None, rank: int | None = None) -> str:
+    """Name a node for people: host, process, rank where it has one, and the beginning of its id."""
+    where = place(host, address)
+    process = "" if pid is None else f" pid {pid}"
+    seat = "" if rank is None else f" rank {rank}"
+    return f"{where}{process}{seat} [{node[:8]}]" if where else f"node{seat} [{node[:8]}]"
+
+
 def place(host: str, address: str) -> str:
     """Say where a node is, for people."""
     return address if host in ("", address) else f"{host} ({address})"

@@ -27,6 +27,7 @@ class SealedBackend(MembershipBackend):
 
     def __init__(self, backend: MembershipBackend, keyring: Keyring, run_id: str) -> None:
         self._backend = backend
+        self.keyring = keyring
         self._seal = Seal(keyring, run_id)
         self._state: tuple[bytes, bytes] = b"", b""
         self._opened: dict[str, tuple[bytes, bytes | None]] = {}

@@ -1,0 +1,154 @@
+"""Watches runs without taking part in them."""
+
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from rendezvous_core.cli.look import RunLook, UnreadableRun, describe_run, with_the_gone
+from rendezvous_core.dynamic.history import Happening, history_store, read_history
+from rendezvous_core.over_register.register import unpacked
+from rendezvous_core.ports.errors import RendezvousStateError
+from rendezvous_core.ports.parameters import RendezvousParameters
+from rendezvous_core.ports.runs import StoredRun
+from rendezvous_core.ports.store import Store
+from rendezvous_core.protocol.codec import decode_member, decode_state
+from rendezvous_core.protocol.records import Member
+from rendezvous_core.registry import create_backend, create_store, open_runs
+from rendezvous_core.sealing.backend import opened_run
+from rendezvous_core.sealing.keys import Keyring, find_keyring
+
+_SETTLED = 10.0
+"""For how many seconds those who wait may take to notice that the run is closed."""
+
+_GLANCE = 0.5
+"""Seconds between two looks at heartbeats, which wake nobody."""
+
+
+class Lookout:
+    """Watches a run without taking part in it.
+
+    Raises as `create_backend` does.
+    """
+
+    def __init__(self, params: RendezvousParameters) -> None:
+        self._params, self._run_id = params, params.run_id
+        self._backend = create_backend(params)
+        self._store: Store | None = None
+        self._beats: dict[str, tuple[int, float | None]] = {}
+        self._state_token: Any = None
+        self._members_token: Any = None
+
+    def look(self) -> RunLook | None:
+        """Return the run as it is now; ``None`` where there is none.
+
+        Raises:
+            RendezvousConnectionError: the backend cannot be reached.
+            RendezvousStateError: the state cannot be read.
+        """
+        found = self._backend.get_state()
+        members = self._members()
+        self._state_token = found[1] if found else None
+        if found is None:
+            return None
+        look = describe_run(self._run_id, decode_state(found[0]), members, self._ages(members))
+        return with_the_gone(look, self.history())
+
+    def history(self) -> tuple[Happening, ...]:
+        """Return the last events of the run, the oldest first; none where its store cannot be used.
+
+        Raises:
+            RendezvousConnectionError: the backend cannot be reached.
+        """
+        if self._store is None:
+            store = create_store(self._params, self._backend)
+            self._store = history_store(store, self._backend, self._run_id)
+        return read_history(self._store, self._run_id)
+
+    def find_life(self, tell: Callable[[], None]) -> RunLook | None:
+        """Watch until somebody gives a sign of life; ``None`` once all have been silent for too long.
+
+        Relies on no clock but this one. Calls ``tell`` before it begins to wait.
+        """
+        began, first = time.monotonic(), self._backend.get_state()
+        former: dict[str, Member] | None = None
+        while True:
+            members = self._members()
+            heard = former is not None and any(
+                node not in former or member.beat > former[node].beat for node, member in members.items()
+            )
+            standing = self._backend.get_state()
+            if heard or (standing and first and standing[1] != first[1]):
+                return self.look()
+            if former is None:
+                former = members
+                if former:
+                    tell()
+            patience = max((member.dead_after for member in former.values()), default=0.0)
+            left = began + patience - time.monotonic()
+            if left <= 0:
+                return None
+            self._backend.wait_for_change(standing and standing[1], min(left, _GLANCE))
+
+    def wait_for_the_waiting(self) -> RunLook | None:
+        """Return a run that was closed, once those who wait have ended or take too long."""
+        began = time.monotonic()
+        while True:
+            self._backend.wait_for_change(self._state_token, _GLANCE)
+            look = self.look()
+            waiting = look.those("waiting") if look else []
+            if not waiting or time.monotonic() - began > _SETTLED:
+                return look
+
+    def wait(self, timeout: float) -> None:
+        """Block until the run differs from the last look, at most ``timeout`` seconds."""
+        self._backend.wait_for_change(self._state_token, timeout, self._members_token)
+
+    def close(self) -> None:
+        """Release the backend; a `wait` in another thread ends."""
+        self._backend.close()
+
+    def _members(self) -> dict[str, Member]:
+        records, self._members_token = self._backend.members()
+        return {node: member for node, data in records.items() if (member := _readable(data))}
+
+    def _ages(self, members: Mapping[str, Member]) -> dict[str, float]:
+        """How long ago each was heard, by our clock where we have seen it beat, else by its own."""
+        now, ages = time.monotonic(), {}
+        for node, member in members.items():
+            beat, heard = self._beats.get(node, (member.beat, None))
+            if member.beat > beat:
+                heard = now
+            self._beats[node] = (member.beat, heard)
+            ages[node] = max(0.0, time.time() - member.at) if heard is None else now - heard
+        return ages
+
+
+def look_at_runs(params: RendezvousParameters) -> list[RunLook | UnreadableRun]:
+    """Return all runs at the endpoint of ``params``, by their ids; takes part in none.
+
+    Raises as `open_runs` does.
+    """
+    with open_runs(params) as runs:
+        found = runs.read()
+    keyring = find_keyring(params)
+    return [_look_at(run_id, run, keyring) for run_id, run in sorted(found.items()) if unpacked(run)]
+
+
+def _look_at(run_id: str, stored: StoredRun, keyring: Keyring | None) -> RunLook | UnreadableRun:
+    try:
+        run = opened_run(unpacked(stored) or stored, keyring, run_id)
+    except RendezvousStateError as error:
+        return UnreadableRun(run_id, str(error))
+    members = {node: member for node, data in run.members.items() if (member := _readable(data))}
+    ages = {node: max(0.0, time.time() - member.at) for node, member in members.items()}
+    try:
+        return describe_run(run_id, decode_state(run.state), members, ages)
+    except RendezvousStateError as error:
+        return UnreadableRun(run_id, str(error))
+
+
+def _readable(data: bytes) -> Member | None:
+    try:
+        return decode_member(data)
+    except RendezvousStateError:
+        return None
