@@ -22,6 +22,16 @@ def hooks(code: str) -> str:
     )
 
 
+def create_with_core_alone(environment: Environment, backend: str) -> list[str]:
+    """What is printed of the error where nothing but core is installed."""
+    return environment.run(f"""
+        from rendezvous_core.plugins import loading as _plugins
+        real, here = _plugins._entry_points, ("sqlite", "static")
+        _plugins._entry_points = lambda group: [each for each in real(group) if each.name in here]
+        error(create, {backend!r})
+    """)
+
+
 def test_an_unknown_name_lists_what_is_installed(environment: Environment) -> None:
     environment.install("one", backends={"first": ""})
     environment.install("two", backends={"second": ""})
@@ -42,12 +52,7 @@ def test_an_unknown_name_lists_what_is_installed(environment: Environment) -> No
     ],
 )
 def test_a_known_name_tells_how_to_install_it(environment: Environment, backend: str, command: str) -> None:
-    printed = environment.run(f"""
-        from rendezvous_core.plugins import loading as _plugins
-        real, here = _plugins._entry_points, ("sqlite", "static")
-        _plugins._entry_points = lambda group: [each for each in real(group) if each.name in here]
-        error(create, {backend!r})
-    """)
+    printed = create_with_core_alone(environment, backend)
     assert printed[: len(UNKNOWN)] == UNKNOWN
     assert printed[len(UNKNOWN)] == (
         f"The rendezvous backend '{backend}' is not registered. Install it: {command}. "
@@ -65,12 +70,7 @@ def test_a_known_name_tells_how_to_install_it(environment: Environment, backend:
     ],
 )
 def test_a_misspelt_name_tells_what_is_nearest(environment: Environment, misspelt: str, advice: str) -> None:
-    printed = environment.run(f"""
-        from rendezvous_core.plugins import loading as _plugins
-        real, here = _plugins._entry_points, ("sqlite", "static")
-        _plugins._entry_points = lambda group: [each for each in real(group) if each.name in here]
-        error(create, {misspelt!r})
-    """)
+    printed = create_with_core_alone(environment, misspelt)
     assert printed[len(UNKNOWN)] == (
         f"The rendezvous backend '{misspelt}' is not registered{advice} Installed backends: sqlite, static."
     )
