@@ -26,27 +26,20 @@ RUN = "run"
 _OLD = -64.0
 """A moment so long ago, or longer: no duration of the protocol's reaches there."""
 
-_NODE_MOMENTS = ("_read_at", "_put_at", "_last_call_at", "_knock_at", "_looked_at")
+_NODE_MOMENTS = (
+    *("_read_at", "_put_at", "_last_call_at", "_knock_at", "_looked_at"),
+    *("_crowded_at", "_goes_at"),
+)
 _NODE_REST = {
     *("member", "outcome", "joined", "finished", "state", "trouble", "now", "began"),
-    *(
-        "_run",
-        "_settings",
-        "_news",
-        "_spare",
-        "_moves",
-        "_timing",
-        "_coordinator",
-        "_token",
-        "_stale",
-        "_still",
-    ),
+    *("_run", "_settings", "_news", "_spare", "_moves", "_timing", "_coordinator"),
+    *("_token", "_stale", "_still", "_reopens", "_has_id", "_opening", "_drains"),
 }
 _COORDINATOR_REST = {
     *("_node", "_settings", "_timing", "_new_id", "_ranks", "_term", "_observer", "_asks", "_passed"),
     *("_missing", "_rest", "failed", "settled_at", "forgotten"),
 }
-_OBSERVER_REST = {"_me", "_gap", "_asked", "_answered", "_took", "_silences", "_tracks"}
+_OBSERVER_REST = {"_me", "_gap", "_asked", "_answered", "_took", "_before", "_silences", "_tracks"}
 
 
 class Ids:
@@ -92,7 +85,9 @@ def rebased(node: SteppedNode) -> SteppedNode:
     new.now, new.began = 0.0, None
     new._moves = min(new._moves, 2)  # more make no difference
     for name in _NODE_MOMENTS:
-        setattr(new, name, shift(getattr(new, name)))
+        if (moment := getattr(new, name)) is not None:
+            setattr(new, name, shift(moment))
+    new._drains = {each: (left, shift(until)) for each, (left, until) in new._drains.items()}
     coordinator = new._coordinator
     observer = coordinator._observer
     coordinator.settled_at = shift(coordinator.settled_at)
@@ -120,9 +115,16 @@ def key(node: SteppedNode) -> Hashable:
         *(getattr(node, name) for name in _NODE_MOMENTS),
         *(frozen(node.member), outcome, node.finished, frozen(node.state), node.trouble is None),
         *(node._news, node._spare, node._moves, node._token, node._stale, node._still),
+        *(node._opening, tuple(node._drains.items())),
         *(coordinator._term, frozenset(coordinator._asks), coordinator._passed, coordinator._missing),
         *(coordinator._rest, coordinator.failed, coordinator.settled_at, ids.count),
-        *(observer._asked, observer._answered, tuple(observer._took), tuple(observer._silences.items())),
+        *(
+            observer._asked,
+            observer._answered,
+            tuple(observer._took),
+            observer._before,
+            tuple(observer._silences.items()),
+        ),
         *(
             (name, frozen(track.member), track.dead_after, track.rose, track.silence, track.beat, track.lost)
             for name, track in observer._tracks.items()

@@ -43,7 +43,7 @@ BITES = [
     Bite(
         "Rule 4: a record that is lost may have changed until then",
         Observer._miss,
-        "track.silence = track.beat, -self._listing",
+        "track.silence = track.beat, -self._before",
         "track.silence = track.beat, track.silence + lapse",
         messages.records_are_lost_between_looks_that_are_far_apart,
     ),
@@ -85,7 +85,7 @@ BITES = [
     Bite(
         "Rule 4: what a listing showed may be as young as the listing",
         Observer._follow,
-        "member.beat, -self._listing",
+        "member.beat, -self._before",
         "member.beat, 0.0",
         listings.listings_are_slow,
     ),

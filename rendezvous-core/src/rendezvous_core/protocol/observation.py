@@ -48,6 +48,8 @@ class Observer:
         self._gap = gap
         self._asked = self._answered = now
         self._took: deque[float] = deque(maxlen=_LATEST)
+        self._before = 0.0
+        """How much of the next lapse was over when the latest listing was answered."""
         self._silences: dict[tuple[str, int], float] = {}
         self._tracks: dict[str, _Track] = {}
 
@@ -59,7 +61,6 @@ class Observer:
         self, listed: Mapping[str, Member], participants: Iterable[Seat], term: str, asked: float, now: float
     ) -> Sight:
         """Take in a listing, asked for at ``asked`` and there at ``now``; say who is fresh, who is dead."""
-        # A put may be as young as the answer that showed it: what follows counts from there.
         slow = self._listing + min(asked - self._answered, self._gap)
         lapse = max(slow, min(asked - self._asked, self._gap))
         # What rose during an outage of this node's may have risen when the outage began.
@@ -67,6 +68,8 @@ class Observer:
         rose = asked if away <= self._gap / 4 else self._asked
         self._asked, self._answered = asked, now
         self._took.append(now - asked)
+        # A put may be as young as the answer that showed it: what follows counts from there.
+        self._before = max(self._listing, min(now - asked, self._gap))
         followed = {node: self._follow(node, member, rose, lapse) for node, member in listed.items()}
         for seat in participants:
             if seat.node not in followed:
@@ -102,12 +105,12 @@ class Observer:
     def _follow(self, node: str, member: Member, rose: float, lapse: float) -> _Track:
         track = self._tracks.get(node)
         if track is None:
-            silence = self._silences.get((node, member.beat), -self._listing)
+            silence = self._silences.get((node, member.beat), -self._before)
             return _Track(member, member.dead_after, rose, silence, member.beat)
         if member.beat == track.beat:
             track.silence += lapse
         else:
-            track.beat, track.silence = member.beat, -self._listing
+            track.beat, track.silence = member.beat, -self._before
             if track.member is None or member.beat > track.member.beat:
                 track.member, track.dead_after, track.rose = member, member.dead_after, rose
         return track
@@ -121,5 +124,5 @@ class Observer:
             track.silence += lapse
         else:
             # Until it was lost it may have changed, however long ago it was listed.
-            track.lost, track.silence = track.beat, -self._listing
+            track.lost, track.silence = track.beat, -self._before
         return track
