@@ -35,6 +35,8 @@ _NODE_REST = {
     *("_run", "_settings", "_news", "_spare", "_moves", "_timing", "_coordinator"),
     *("_token", "_stale", "_still", "_reopens", "_has_id", "_opening", "_drains"),
 }
+_TOLD = {"restored", "deposed_after", "members", "dead"}
+"""For people: nothing is decided by it."""
 _COORDINATOR_REST = {
     *("_node", "_settings", "_timing", "_new_id", "_ranks", "_term", "_observer", "_asks", "_passed"),
     *("_missing", "_rest", "failed", "settled_at", "forgotten"),
@@ -106,7 +108,7 @@ def key(node: SteppedNode) -> Hashable:
         (coordinator, _COORDINATOR_REST),
         (observer, _OBSERVER_REST),
     ):
-        unknown = vars(part).keys() - known
+        unknown = vars(part).keys() - known - _TOLD
         assert not unknown, f"say here whether {unknown} are moments, and whether they must be copied"
     outcome = node.outcome if isinstance(node.outcome, Joined) else repr(node.outcome)
     ids = coordinator._new_id
