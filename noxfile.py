@@ -52,6 +52,8 @@ COMPILE_TORCH = (
     "import importlib.util; importlib.util.find_spec('torch') and __import__('torch.distributed.run')"
 )
 TEST_TOOLS = ["pytest", "pytest-timeout", "pytest-xdist", "hypothesis", "trustme"]
+# It has wheels for this alone; elsewhere the corpus is replayed, and nothing is found that is new.
+FUZZER = "atheris; python_version == '3.11' and platform_machine == 'x86_64' and sys_platform == 'linux'"
 
 
 def pythons(name: str) -> list[str]:
@@ -153,7 +155,7 @@ def thorough(session: nox.Session, name: str) -> None:
 
 def run_tests(session: nox.Session, name: str, *chosen: str) -> None:
     """Run tests of one distribution, in an environment with what that asks for."""
-    session.install(*TEST_TOOLS, *from_folders(name))
+    session.install(*TEST_TOOLS, *([FUZZER] if name == "rendezvous-core" else []), *from_folders(name))
     # Once, before many tests at the same time do each for itself.
     session.run("python", "-c", COMPILE_TORCH, silent=True)
     if name == "rendezvous-redis":

@@ -1,6 +1,7 @@
 """A client of a TCPStore."""
 
 import socket
+import time
 from collections.abc import Sequence
 from contextlib import suppress
 from secrets import token_bytes
@@ -33,6 +34,12 @@ middlebox that drops idle connections, nobody does, and waiting for longer is of
 
 _PROBES = {"TCP_KEEPIDLE": 10, "TCP_KEEPINTVL": 5, "TCP_KEEPCNT": 2}
 """When the kernel asks whether the other end of a silent connection is there; it keeps middleboxes awake."""
+
+_LONGEST = 1 << 30
+"""Bytes of a value, and as many keys: a server that announces more is none, or means harm."""
+
+_SLOWEST = 1 << 16
+"""Bytes a second at which an answer comes at least, once its ``patience`` is over."""
 
 _CHUNK = 1 << 16
 _TOGETHER = 256
@@ -75,6 +82,7 @@ class Client:
         limit = pack("@ll", int(patience), int(patience % 1 * 1e6))
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, limit)
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, limit)
+        self._patience = patience
         self._unsent: list[bytes] = []
         self._received = bytearray()
         nonce = token_bytes(4)
@@ -140,7 +148,7 @@ class Client:
     def list_keys(self) -> list[str]:
         """Return all keys. Servers know this since torch 2.10; others hang up."""
         self._send(_LIST_KEYS)
-        return [self._value().decode().removeprefix("/") for _ in range(self._number())]
+        return [self._key_name() for _ in range(self._size())]
 
     def wait(self, keys: Sequence[str], seconds: float) -> bool:
         """Block until all keys exist, at most ``seconds``; ``False`` when the time runs out.
@@ -193,8 +201,11 @@ class Client:
         self._received += received
 
     def _answer(self, size: int) -> bytes:
+        deadline = time.monotonic() + self._patience + size / _SLOWEST
         while len(self._received) < size:
             self._receive()
+            if time.monotonic() > deadline and len(self._received) < size:
+                raise TimeoutError("timed out, as the answer comes too slowly")
         answer = bytes(self._received[:size])
         del self._received[:size]
         return answer
@@ -203,8 +214,21 @@ class Client:
         number: int = unpack("=q", self._answer(8))[0]
         return number
 
+    def _size(self) -> int:
+        size = self._number()
+        if not 0 <= size <= _LONGEST:
+            raise ProtocolError(f"announced {size} of what comes next")
+        return size
+
     def _value(self) -> bytes:
-        return self._answer(self._number())
+        return self._answer(self._size())
+
+    def _key_name(self) -> str:
+        name = self._value()
+        try:
+            return name.decode().removeprefix("/")
+        except UnicodeDecodeError as error:
+            raise ProtocolError(f"names a key that is no text: {name!r:.80}") from error
 
 
 def _text(value: bytes) -> bytes:

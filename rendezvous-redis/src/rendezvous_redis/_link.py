@@ -5,7 +5,14 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any, TypeAlias
 
-from redis.exceptions import ConnectionError, NoScriptError, RedisError, ResponseError, TimeoutError
+from redis.exceptions import (
+    ConnectionError,
+    InvalidResponse,
+    NoScriptError,
+    RedisError,
+    ResponseError,
+    TimeoutError,
+)
 
 from rendezvous_core import Endpoint
 from rendezvous_redis._connections import abort, connect, explain_hang_up
@@ -95,6 +102,10 @@ class Link:
         except ResponseError:
             self._heard()
             raise
+        except (ValueError, RecursionError, OverflowError, MemoryError) as error:
+            # What redis-py lets out where the reply is none of Redis'.
+            self.close()
+            raise InvalidResponse(f"no reply of a Redis server ({type(error).__name__})") from error
         self._heard()
         return reply
 
