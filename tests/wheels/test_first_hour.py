@@ -10,6 +10,9 @@ import pytest
 
 from tests.wheels.installing import ROOT, Build, environment_at, install
 
+pytestmark = pytest.mark.timeout(1200)
+"""As the first of them installs what all use."""
+
 PATIENCE = 120.0
 README = (ROOT / "README.md").read_text()
 
