@@ -86,6 +86,7 @@ def own_tests(name: str, python: str, schedules: int = 20_000) -> list[str]:
         others += ["docs", "types", "wheels"]
         # The protocol is the same by any Python.
         simulation = ["tests/simulation", f"--schedules={schedules if is_oldest else 1_000}"]
+        others += [] if is_oldest else ["enumeration"]
         return ["tests", *simulation, *(f"--ignore=tests/{each}" for each in others)]
     whole = f"tests/{name.removeprefix('rendezvous-')}"
     # Later Pythons have no small build of torch.

@@ -14,8 +14,8 @@ _PATIENCE = 120
 """After so many moments without a fault all is well."""
 
 
-_MOST = 20_000_000
-"""So many scenes are remembered, by their hashes: about two gigabytes."""
+_MOST = 4_000_000
+"""So many scenes are remembered, by their hashes, and what their nodes knew."""
 
 
 class Counts(NamedTuple):
@@ -24,6 +24,8 @@ class Counts(NamedTuple):
     scenes: int
     steps: int
     """From scene to scene, also to one that was seen already."""
+    whole: bool = True
+    """Whether that is all there is within the bounds."""
 
 
 def timing_of(bounds: Bounds) -> Timing:
@@ -34,8 +36,8 @@ def timing_of(bounds: Bounds) -> Timing:
     return timing
 
 
-def search(bounds: Bounds, deadline: float = float("inf")) -> Counts | None:
-    """Go everywhere within ``bounds``; ``None`` if that is not done by ``deadline``, or too much to remember.
+def search(bounds: Bounds, deadline: float = float("inf")) -> Counts:
+    """Go everywhere within ``bounds``, until ``deadline``, or until that is too much to remember.
 
     Raises:
         Violation: a promise is broken; with the way to it.
@@ -55,7 +57,7 @@ def search(bounds: Bounds, deadline: float = float("inf")) -> Counts | None:
                     continue
                 seen.add(known)
                 if len(seen) % 1024 == 0 and (time.monotonic() > deadline or len(seen) > _MOST):
-                    return None
+                    return Counts(len(seen), steps, whole=False)
                 if scene.moment > bounds.end:
                     way.append((label, iter(())))
                     go_on(world, scene, good)

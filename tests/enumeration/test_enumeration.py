@@ -24,7 +24,7 @@ BITING = [
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize("bounds", GATE, ids=lambda bounds: heading(bounds).strip("| "))
 def test_every_order_keeps_the_promises(bounds: Bounds) -> None:
-    assert search(bounds) is not None, "all of it was tried"
+    assert search(bounds).whole
     assert heading(bounds) in published(), "python -m tests.enumeration --write"
 
 
@@ -47,8 +47,8 @@ def test_docs_tell_how_much_is_tried() -> None:
 def test_larger_worlds_keep_the_promises() -> None:
     deadline = time.monotonic() + AN_HOUR
     for bounds in BEYOND:
-        if search(bounds, deadline) is None:
-            break
+        if time.monotonic() < deadline:
+            search(bounds, deadline)
 
 
 def heading(bounds: Bounds) -> str:
