@@ -4,6 +4,7 @@ import json
 import logging
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -356,3 +357,25 @@ def test_signals_get_through_whatever_the_agent_waits_for(tmp_path: Path, backen
             agent.send_signal(signal.SIGTERM)
             assert agent.stdout.readline() == "SIGTERM\n"
         assert agent.wait(60) == 0
+
+
+def test_a_secret_seals_what_torchruns_agents_keep(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RENDEZVOUS_SECRET", "the secret of these tests")
+    sealed = handler(tmp_path, seal_store="true")
+    info = sealed.next_rendezvous()
+    info.store.set("key", "value")
+    assert info.store.get("key") == b"value"
+    assert all(value.startswith(b"rdzv-sealed") for value in _values(tmp_path))
+    monkeypatch.delenv("RENDEZVOUS_SECRET")
+    with pytest.raises(torchs.RendezvousStateError, match="sealed with a secret, and this node has none"):
+        handler(tmp_path).next_rendezvous()
+    assert sealed.shutdown()
+
+
+def _values(folder: Path) -> list[bytes]:
+    with sqlite3.connect(folder / "run.db") as database:
+        kept = [
+            database.execute(f"SELECT {each}").fetchall()
+            for each in ("state FROM runs", "value FROM entries")
+        ]
+    return [bytes(value) for rows in kept for (value,) in rows]

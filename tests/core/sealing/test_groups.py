@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,8 @@ from rendezvous_core import (
     Store,
     get_rendezvous_handler,
 )
-from rendezvous_core.cli.lookout import look_at_runs
+from rendezvous_core.cli.lookout import Lookout, look_at_runs
+from rendezvous_core.dynamic.history import history_key
 from rendezvous_core.ports.errors import RendezvousSecretError
 from rendezvous_core.ports.sealed import SEALED
 from rendezvous_core.registry import create_backend, create_store
@@ -270,6 +271,24 @@ def test_who_looks_at_all_runs_sees_those_of_its_secret(tmp_path: Path) -> None:
     assert seen == {"one": "unreadable", "other": "unreadable", "none": "complete"}
     for handler in handlers:
         handler.shutdown()
+
+
+def test_a_history_that_somebody_damaged_hides_nobody(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    sealed = params(tmp_path, secret=ONE)
+    handler = get_rendezvous_handler(sealed)
+    handler.next_rendezvous()
+    backend = create_backend(sealed)
+    create_store(sealed, backend).set(history_key("run"), b"something else")
+    backend.close()
+    with closing(Lookout(sealed)) as lookout:
+        look = lookout.look()
+        assert look is not None
+        assert look.phase == "complete"
+        assert lookout.history() == ()
+    assert "The history of the run 'run' cannot be read" in caplog.text
+    handler.shutdown()
 
 
 def test_a_store_cannot_be_sealed_without_a_secret(tmp_path: Path) -> None:

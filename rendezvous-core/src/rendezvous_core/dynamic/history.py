@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from rendezvous_core.ports.backend import RendezvousBackend
 from rendezvous_core.ports.calls import begin
-from rendezvous_core.ports.errors import RendezvousError
+from rendezvous_core.ports.errors import RendezvousError, RendezvousSecretError
 from rendezvous_core.ports.store import Store, peek
 from rendezvous_core.protocol.records import Departure, Member, named
 from rendezvous_core.sealing.backend import SealedBackend
@@ -109,7 +109,12 @@ def history_store(store: Store, backend: RendezvousBackend, run_id: str) -> Stor
 
 def read_history(store: Store, run_id: str) -> tuple[Happening, ...]:
     """Return the last events of a run, the oldest first; none where nothing is kept, or it is damaged."""
-    return _decode(peek(store, history_key(run_id)))
+    try:
+        return _decode(peek(store, history_key(run_id)))
+    except RendezvousSecretError as error:
+        # Who damages it must not hide who is in.
+        _logger.warning("The history of the run '%s' cannot be read: %s", run_id, error)
+        return ()
 
 
 class Recorder:
