@@ -19,7 +19,7 @@ from rendezvous_core import (
     Store,
     get_rendezvous_handler,
 )
-from rendezvous_core.dynamic.handler import create_handler
+from rendezvous_core.dynamic.creation import create_handler
 from rendezvous_core.testing import (
     HandlerSuite,
     MembershipSuite,

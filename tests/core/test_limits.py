@@ -12,7 +12,7 @@ from rendezvous_core import (
     RendezvousSettings,
     RendezvousTimeout,
 )
-from rendezvous_core.dynamic.handler import create_handler
+from rendezvous_core.dynamic.creation import create_handler
 from rendezvous_core.ports.limits import MAX_ADDRESS, MAX_METADATA, MAX_NODES, MAX_RUN_ID, MAX_SECONDS
 from rendezvous_core.protocol.codec import (
     decode_member,

@@ -2,8 +2,8 @@
 
 from rendezvous_core.cli.environment import store_from_env as store_from_env
 from rendezvous_core.cli.notices import notice_from_env as notice_from_env
+from rendezvous_core.dynamic.creation import create_handler as create_handler
 from rendezvous_core.dynamic.handler import DynamicRendezvousHandler as DynamicRendezvousHandler
-from rendezvous_core.dynamic.handler import create_handler as create_handler
 from rendezvous_core.over_store.backend import StoreBackend as StoreBackend
 from rendezvous_core.over_store.prefix_store import PrefixStore as PrefixStore
 from rendezvous_core.over_store.runs import StoreRuns as StoreRuns

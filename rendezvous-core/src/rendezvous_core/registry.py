@@ -237,7 +237,7 @@ def _warn_of_misspelt(plugin: Plugin, params: RendezvousParameters) -> None:
 
 
 def _dynamic_handler(plugin: Plugin, params: RendezvousParameters) -> RendezvousHandler:
-    from rendezvous_core.dynamic.handler import create_handler
+    from rendezvous_core.dynamic.creation import create_handler
 
     backend = _open_backend(plugin, params)
     try:

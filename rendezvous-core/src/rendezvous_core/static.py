@@ -10,7 +10,8 @@ dynamic handler and of that backend; ``timeout`` is another name of ``join_timeo
 import ipaddress
 from collections.abc import Sequence
 
-from rendezvous_core.dynamic.handler import DynamicRendezvousHandler, create_handler
+from rendezvous_core.dynamic.creation import create_handler
+from rendezvous_core.dynamic.handler import DynamicRendezvousHandler
 from rendezvous_core.plugins.hookspecs import hookimpl
 from rendezvous_core.ports.backend import RendezvousBackend
 from rendezvous_core.ports.endpoint import parse_endpoint

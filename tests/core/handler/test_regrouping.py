@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from rendezvous_core import RendezvousParameters, RendezvousStateError
-from rendezvous_core.dynamic.handler import create_handler
+from rendezvous_core.dynamic.creation import create_handler
 from rendezvous_core.dynamic.launchers import RANK_VARIABLES, find_rank_hint
 from rendezvous_core.testing.memory import MemoryBackend, MemoryServer, MemoryStore
 from tests.core.handler.groups import PATIENCE, Group, eventually, group, kill

@@ -14,7 +14,7 @@ from rendezvous_core import (
     RendezvousTimeoutError,
     Store,
 )
-from rendezvous_core.dynamic.handler import create_handler
+from rendezvous_core.dynamic.creation import create_handler
 from rendezvous_core.testing import HandlerSuite, MemoryBackend, MemoryServer, MemoryStore
 from rendezvous_core.testing.suites.threads import start
 from tests.core.kit.breaking import Broken

@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 import pytest
 
 from rendezvous_core import RendezvousHandler, RendezvousParameters
-from rendezvous_core.dynamic.handler import create_handler
+from rendezvous_core.dynamic.creation import create_handler
 from rendezvous_core.testing import (
     HandlerSuite,
     MembershipSuite,

@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 import pytest
 
 from rendezvous_core import RendezvousBackend, RendezvousHandler, RendezvousParameters, Token
-from rendezvous_core.dynamic.handler import create_handler
+from rendezvous_core.dynamic.creation import create_handler
 from rendezvous_core.over_register.backend import RegisterBackend
 from rendezvous_core.over_register.store import RegisterStore
 from rendezvous_core.testing import (

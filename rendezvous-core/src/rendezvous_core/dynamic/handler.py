@@ -1,66 +1,42 @@
 """The handler that users hold."""
 
-import functools
 import logging
-import os
-import socket
-import sys
 import time
-import uuid
 import weakref
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from typing import Literal
 
 from msgspec.structs import replace
 
+from rendezvous_core.dynamic.assembly import agreed, make_driver, sealed, with_members
 from rendezvous_core.dynamic.clock import read_clock
-from rendezvous_core.dynamic.driver import Driver
-from rendezvous_core.dynamic.history import Recorder, history_store
-from rendezvous_core.dynamic.launchers import find_rank_hint
-from rendezvous_core.dynamic.performing import Performer
-from rendezvous_core.dynamic.reporting import Reporter, describe_asks, report_waiting
-from rendezvous_core.dynamic.round_store import forget_past_rounds, store_prefix
+from rendezvous_core.dynamic.reporting import describe_asks, report_waiting
+from rendezvous_core.dynamic.round_store import hand_out
 from rendezvous_core.dynamic.wishes import Ask
-from rendezvous_core.over_register.backend import RegisterBackend
-from rendezvous_core.over_store.prefix_store import view
-from rendezvous_core.plugins.loading import adapt_store, assign_ranks, load_plugins
+from rendezvous_core.plugins.loading import adapt_store, load_plugins
 from rendezvous_core.ports.addresses import address_towards
-from rendezvous_core.ports.backend import MembershipBackend, RendezvousBackend
+from rendezvous_core.ports.backend import RendezvousBackend
 from rendezvous_core.ports.calls import shielded
 from rendezvous_core.ports.errors import (
     RendezvousConnectionError,
     RendezvousError,
     RendezvousTimeoutError,
 )
-from rendezvous_core.ports.handler import RendezvousHandler, RendezvousInfo, RendezvousStoreInfo
-from rendezvous_core.ports.limits import DAY, check_address, check_metadata, check_seconds
+from rendezvous_core.ports.handler import RendezvousHandler, RendezvousInfo
+from rendezvous_core.ports.limits import DAY, check_address, check_seconds
 from rendezvous_core.ports.notice import Notice
-from rendezvous_core.ports.parameters import RendezvousParameters
 from rendezvous_core.ports.settings import (
-    ADMIT_NEWCOMERS,
     KEEP_ALIVE_INTERVAL,
-    KEEP_ALIVE_MAX_ATTEMPT,
-    LAST_CALL,
-    METADATA,
-    NO_ID,
-    NODES_MULTIPLE_OF,
-    RANK_HINT,
-    REOPEN,
-    SEAL_STORE,
     AdmitNewcomers,
     LastCall,
     RendezvousSettings,
     RendezvousTimeout,
 )
 from rendezvous_core.ports.store import Store, seconds
-from rendezvous_core.protocol.node import Joined, Node
-from rendezvous_core.protocol.operations import Timing
-from rendezvous_core.protocol.ranks import rank
-from rendezvous_core.protocol.records import Member, Settings
-from rendezvous_core.sealing.backend import SealedBackend, seal_backend
-from rendezvous_core.sealing.keys import Keyring, find_keyring, keyring_of
-from rendezvous_core.sealing.store import sealed_store
+from rendezvous_core.protocol.node import Joined
+from rendezvous_core.sealing.backend import SealedBackend
+from rendezvous_core.sealing.keys import keyring_of
 
 _logger = logging.getLogger("rendezvous_core")
 
@@ -141,8 +117,9 @@ class DynamicRendezvousHandler(RendezvousHandler):
             admit_newcomers,
             nodes_multiple_of,
         )
-        sealed = _sealed(backend, keyring, run_id)
-        return cls(settings, store, sealed, local_addr, metadata, rank_hint, reopen=reopen)
+        return cls(
+            settings, store, sealed(backend, keyring, run_id), local_addr, metadata, rank_hint, reopen=reopen
+        )
 
     def __init__(
         self,
@@ -158,45 +135,13 @@ class DynamicRendezvousHandler(RendezvousHandler):
         load_plugins()
         self._settings = settings
         self._store = adapt_store(store)
-        self._backend = _with_members(backend)
+        self._backend = with_members(backend)
         self._address = check_address(local_addr) or address_towards(self._backend.hosts).address
         self._was_closed: bool | None = None
 
-        timing = Timing(
-            settings.keep_alive_interval.total_seconds(),
-            settings.keep_alive_max_attempt,
-            settings.timeout.last_call.total_seconds(),
+        self._driver = make_driver(
+            settings, self._store, self._backend, self._address, metadata, rank_hint, reopen=reopen
         )
-        agreed = Settings(
-            settings.min_nodes,
-            settings.max_nodes,
-            settings.nodes_multiple_of,
-            settings.last_call,
-            settings.admit_newcomers,
-        )
-        self._least = agreed.least
-        member = Member(
-            node=uuid.uuid4().hex,
-            address=self._address,
-            host=socket.gethostname(),
-            pid=os.getpid(),
-            dead_after=timing.dead_after,
-            rank_hint=None if rank_hint is None else RANK_HINT.check(rank_hint),
-            metadata=check_metadata({} if metadata is None else metadata),
-        )
-        node = Node(
-            member,
-            settings.run_id,
-            agreed,
-            timing,
-            lambda: uuid.uuid4().hex,
-            _rank,
-            reopens=reopen or settings.run_id == NO_ID,
-            has_id=settings.run_id != NO_ID,
-        )
-        performer = Performer(self._backend, settings.timeout.heartbeat.total_seconds())
-        recorder = Recorder(history_store(self._store, self._backend, settings.run_id), settings.run_id)
-        self._driver = Driver(node, performer, Reporter(settings.run_id, recorder))
         # At exit all drivers leave together; see the driver.
         weakref.finalize(self, self._driver.abandon).atexit = False
 
@@ -231,7 +176,16 @@ class DynamicRendezvousHandler(RendezvousHandler):
         ask = Ask()
         try:
             deadline = self._deadline("join")
-            return self._hand_out(self._join(ask, deadline), deadline)
+            joined = self._join(ask, deadline)
+            return hand_out(
+                self._settings.run_id,
+                self._store,
+                joined,
+                self._address,
+                lambda: self._driver.view.is_over(joined),
+                # Rank 0 has to publish now, the others may look it up when they need it.
+                max(deadline, time.monotonic() + self._patience),
+            )
         except BaseException:
             self._driver.withdraw(ask)
             raise
@@ -274,39 +228,13 @@ class DynamicRendezvousHandler(RendezvousHandler):
         me = replace(
             driver.node.member, at=time.time()
         )  # has asked, though a slow backend may not have it yet
-        return describe_asks(driver.state, {me.node: me, **listed}.values(), self._least)
+        return describe_asks(driver.state, {me.node: me, **listed}.values(), agreed(self._settings).least)
 
     def _late(self, ask: Ask, deadline: float) -> Joined | RendezvousError:
         """Give up on ``ask``, which is a write like any other: the node may turn out to be ranked already."""
         late = self._timed_out(deadline)
         self._driver.cancel(ask, deadline)
         return ask.answer or late
-
-    def _hand_out(self, joined: Joined, deadline: float) -> RendezvousInfo:
-        store = view(store_prefix(self._settings.run_id, joined), self._store)
-        bootstrap = functools.partial(RendezvousStoreInfo.build, joined.rank, store, self._address)
-        if joined.rank != 0:
-            return RendezvousInfo(store, joined.rank, joined.world_size, bootstrap)
-        # Rank 0 has to publish now, the others may look it up when they need it.
-        deadline = max(deadline, time.monotonic() + self._patience)
-        shielded(lambda: forget_past_rounds(self._store, self._settings.run_id, joined), deadline)
-        return RendezvousInfo(
-            store, joined.rank, joined.world_size, self._persist(bootstrap, joined, deadline)
-        )
-
-    def _persist(
-        self, publish: Callable[[], RendezvousStoreInfo], joined: Joined, deadline: float
-    ) -> RendezvousStoreInfo:
-        pause = 0.01
-        while True:
-            try:
-                return shielded(publish, deadline)
-            except RendezvousConnectionError:
-                # Who has left meanwhile, or was shut down, need not tell anybody.
-                if time.monotonic() + pause > deadline or self._driver.view.is_over(joined):
-                    raise
-            time.sleep(pause)
-            pause = min(2 * pause, 1.0)
 
     def _timed_out(self, deadline: float) -> RendezvousError:
         head = (
@@ -456,48 +384,3 @@ class DynamicRendezvousHandler(RendezvousHandler):
         """For how much longer than its limit a call may go on, to see its end through."""
         timeout = self._settings.timeout
         return min(timeout.heartbeat, timeout.close).total_seconds()
-
-
-def create_handler(
-    store: Store, backend: RendezvousBackend, params: RendezvousParameters
-) -> DynamicRendezvousHandler:
-    """Create a handler from ``params``.
-
-    Reads the options of `HANDLER_OPTIONS`; without ``rank_hint``, what the launcher says of the node.
-
-    Raises:
-        ValueError: an option is none that it may be; names it and its range.
-    """
-    hint = RANK_HINT.read(params)
-    keyring = find_keyring(params)
-    if SEAL_STORE.read(params):
-        store = sealed_store(adapt_store(store), keyring, params.run_id)
-    return DynamicRendezvousHandler.from_backend(
-        params.run_id,
-        store,
-        _sealed(backend, keyring, params.run_id),
-        params.min_nodes,
-        params.max_nodes,
-        params.local_addr,
-        RendezvousTimeout.from_params(params),
-        KEEP_ALIVE_INTERVAL.read(params),
-        KEEP_ALIVE_MAX_ATTEMPT.read(params),
-        METADATA.read(params),
-        last_call=LAST_CALL.read(params),
-        admit_newcomers=ADMIT_NEWCOMERS.read(params),
-        nodes_multiple_of=NODES_MULTIPLE_OF.read(params),
-        rank_hint=find_rank_hint(os.environ, sys.argv) if hint is None else hint,
-        reopen=REOPEN.read(params),
-    )
-
-
-def _with_members(backend: RendezvousBackend) -> MembershipBackend:
-    return backend if isinstance(backend, MembershipBackend) else RegisterBackend(backend)
-
-
-def _sealed(backend: RendezvousBackend, keyring: Keyring | None, run_id: str) -> RendezvousBackend:
-    return backend if keyring is None else seal_backend(_with_members(backend), keyring, run_id)
-
-
-def _rank(members: Sequence[Member], previous: Sequence[str]) -> Sequence[str]:
-    return assign_ranks(members, previous) or rank(members, previous)

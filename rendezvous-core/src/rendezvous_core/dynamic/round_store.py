@@ -1,14 +1,54 @@
-"""Where the participants of a round keep the keys of its store, and for how long."""
+"""What the participants of a round get: its store, whose keys are kept for a while, and an address."""
 
+import functools
 import logging
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 
-from rendezvous_core.ports.calls import begin
-from rendezvous_core.ports.errors import RendezvousError
+from rendezvous_core.over_store.prefix_store import view
+from rendezvous_core.ports.calls import begin, shielded
+from rendezvous_core.ports.errors import RendezvousConnectionError, RendezvousError
+from rendezvous_core.ports.handler import RendezvousInfo, RendezvousStoreInfo
 from rendezvous_core.ports.store import Store, peek
 from rendezvous_core.protocol.node import Joined
 
 _logger = logging.getLogger("rendezvous_core")
+
+
+def hand_out(
+    run_id: str,
+    store: Store,
+    joined: Joined,
+    address: str,
+    is_over: Callable[[], bool],
+    deadline: float,
+) -> RendezvousInfo:
+    """Return what a participant gets; rank 0 publishes ``address`` before ``deadline``.
+
+    Raises:
+        RendezvousConnectionError: it could not, or its part in the round ``is_over`` meanwhile.
+    """
+    keys = view(store_prefix(run_id, joined), store)
+    bootstrap = functools.partial(RendezvousStoreInfo.build, joined.rank, keys, address)
+    if joined.rank != 0:
+        return RendezvousInfo(keys, joined.rank, joined.world_size, bootstrap)
+    shielded(lambda: forget_past_rounds(store, run_id, joined), deadline)
+    return RendezvousInfo(keys, joined.rank, joined.world_size, _persist(bootstrap, is_over, deadline))
+
+
+def _persist(
+    publish: Callable[[], RendezvousStoreInfo], is_over: Callable[[], bool], deadline: float
+) -> RendezvousStoreInfo:
+    pause = 0.01
+    while True:
+        try:
+            return shielded(publish, deadline)
+        except RendezvousConnectionError:
+            # Who has left meanwhile, or was shut down, need not tell anybody.
+            if time.monotonic() + pause > deadline or is_over():
+                raise
+        time.sleep(pause)
+        pause = min(2 * pause, 1.0)
 
 
 def store_prefix(run_id: str, joined: Joined) -> str:
