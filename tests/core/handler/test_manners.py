@@ -128,8 +128,8 @@ def test_a_node_that_waits_says_so_once_in_the_log(
             future.result(PATIENCE)
     (message,) = told()
     assert re.fullmatch(
-        rf"Run run: \S+ \(localhost\) pid {os.getpid()} \[{second.node_id[:8]}\] has waited 0.01 s for the others: "
-        rf"[12] of at least 3 nodes are there \(.+ pid {os.getpid()}, heard .+ s ago\); [12] more needed",
+        rf"Run run: \S+ \(localhost\) pid {os.getpid()} \[{second.node_id[:8]}\] has waited 0.01 s for the "
+        r"others: [12] of at least 3 nodes are there \(.+, heard .+ s ago\); [12] more needed",
         message,
     )
 
