@@ -2,11 +2,17 @@
 
 from contextlib import suppress
 
+import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from redis.exceptions import InvalidResponse, TimeoutError
 
 from rendezvous_core import RendezvousError
-from rendezvous_redis import RedisOptions, RedisRendezvousBackend, RedisRun, RedisStore
+from rendezvous_core.dynamic.performing import Performer
+from rendezvous_core.protocol.operations import List, Read, Remove
+from rendezvous_redis import RedisOptions, RedisRendezvousBackend, RedisRun, _link
+from rendezvous_redis._link import Link
+from rendezvous_redis._target import Target
 from tests.support.hostile import hostile
 
 _lines = st.sampled_from(
@@ -28,14 +34,24 @@ def test_whatever_it_answers_only_our_errors_come_of_it(pieces: list[bytes]) -> 
     with hostile(pieces) as endpoint, suppress(RendezvousError):
         options = RedisOptions(connect_timeout=0.05, read_timeout=0.05)
         run = RedisRun(str(endpoint), "run", options)
+        performer = Performer(RedisRendezvousBackend(run), 1.0)
+        for operation in (Read(), List(), Remove("node")):
+            with suppress(RendezvousError):
+                performer.perform(operation)
+        performer.close()
+
+
+@pytest.mark.parametrize(
+    ("limit", "value", "error"), [("_LONGEST", 1 << 20, InvalidResponse), ("_SLOWEST", 1 << 60, TimeoutError)]
+)
+def test_a_reply_that_never_ends_is_given_up(
+    monkeypatch: pytest.MonkeyPatch, limit: str, value: int, error: type[Exception]
+) -> None:
+    monkeypatch.setattr(_link, limit, value)
+    with hostile([b"$999999999\r\n" + b"x" * 4096], endless=True) as endpoint:
+        link = Link(Target("redis", (endpoint,)), endpoint, 0.3)
         try:
-            for call in (
-                RedisRendezvousBackend(run).get_state,
-                RedisRendezvousBackend(run).members,
-                lambda: RedisStore(run).add("key", 1),
-                lambda: RedisStore(run).list_keys(),
-            ):
-                with suppress(RendezvousError):
-                    call()
+            with pytest.raises(error, match=r"too slowly|more than"):
+                link.exchange(("GET", "key"))
         finally:
-            run.close()
+            link.close()

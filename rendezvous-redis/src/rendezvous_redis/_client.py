@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from secrets import token_hex
 from typing import Any, TypeVar
 
-from redis.exceptions import MovedError, RedisError
+from redis.exceptions import InvalidResponse, MovedError, RedisError
 
 from rendezvous_core import RendezvousConnectionError
 from rendezvous_redis._errors import IN_DOUBT, explain, is_passing, is_refusal, told
@@ -35,6 +35,9 @@ _QUIET = 1.0
 
 _UNTOLD = 30.0
 """For how many seconds a server is good that works when nobody could be asked about it."""
+
+_MISREAD = (TypeError, ValueError, AttributeError, LookupError, RecursionError)
+"""What comes of a reply that is of another kind than the command's."""
 
 
 class Client:
@@ -142,10 +145,13 @@ class Client:
                 if tells and patience - left > _QUIET and (reason := told(error)) != waits_for:
                     waits_for = reason
                     _logger.warning("Waiting up to %.0f s for the Redis server %s: %s.", left, self, reason)
-            except Exception:
+            except Exception as error:
                 # Closing a connection under a reader makes the client library raise anything.
                 if not self._closed.is_set():
-                    raise
+                    if not isinstance(error, _MISREAD):
+                        raise
+                    foreign = InvalidResponse(f"it answers as no Redis server does ({type(error).__name__})")
+                    raise explain(foreign, str(self), is_write) from error
                 in_doubt |= is_write and link is not None
             self._closed.wait(random.uniform(pause / 2, pause))
             pause = min(2 * pause, 0.5)
