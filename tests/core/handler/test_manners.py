@@ -110,7 +110,8 @@ def test_a_node_that_waits_says_so_once_in_the_log(
     first, second, third = (nodes.node(3, 3) for _ in range(3))
 
     def told() -> list[str]:
-        return [text for each in caplog.records if second.node_id[:8] in (text := each.getMessage())]
+        own = f"[{second.node_id[:8]}] has waited"
+        return [text for each in caplog.records if own in (text := each.getMessage())]
 
     asked = nodes.ask(first)
     eventually(
