@@ -196,6 +196,7 @@ FRAMEWORKS = (
 def frameworks(session: nox.Session) -> None:
     """Frameworks tried for real, for the table of docs/frameworks.md; some of them by ``-- jax xgboost``."""
     chosen = session.posargs or FRAMEWORKS
+    session.env["PIP_COMPILE"] = "1"  # all of it is imported, again and again
     session.install("pytest", *from_folders("rendezvous-c10d"))
     # One after the other: what one of them cannot have is no matter to the others.
     for framework in chosen:
