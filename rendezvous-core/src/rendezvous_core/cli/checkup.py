@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from msgspec.structs import replace
 
 from rendezvous_core.dynamic.handler import DynamicRendezvousHandler
+from rendezvous_core.dynamic.history import history_key
 from rendezvous_core.dynamic.round_store import rounds_key
 from rendezvous_core.ports.backend import MembershipBackend, Token
 from rendezvous_core.ports.errors import RendezvousError
@@ -209,11 +210,13 @@ def check_meeting(params: RendezvousParameters) -> Times:
             raise info
         for key in (*BOOTSTRAP_KEYS, LOOPBACK_KEY):
             info.store.delete_key(key)
-    backend = create_backend(params)
-    with closing(backend):
-        create_store(params, backend).delete_key(rounds_key(params.run_id))
     for handler in handlers:
         handler.shutdown()
+    backend = create_backend(params)
+    with closing(backend):
+        store = create_store(params, backend)
+        for key in (rounds_key(params.run_id), history_key(params.run_id)):
+            store.delete_key(key)
     return {"round": took}
 
 
