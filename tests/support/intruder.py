@@ -23,6 +23,7 @@ from rendezvous_core import (
     get_rendezvous_handler,
 )
 from rendezvous_core.protocol.codec import decode_state, encode_member, encode_state
+from rendezvous_core.protocol.decision import close
 from rendezvous_core.protocol.records import Member, Settings, State
 
 SECRET = "the secret of these tests"
@@ -177,7 +178,7 @@ def _goes_back(raw: Raw, victim: DynamicRendezvousHandler, older: bytes) -> bool
 def _closes(raw: Raw, victim: DynamicRendezvousHandler) -> bool:
     """Write a closed state, and wait until the victim has read it."""
     known = _known(raw)
-    raw.put_state(encode_state(replace(known, phase="closed", serial=known.serial + 1_000)))
+    raw.put_state(encode_state(replace(close(known), serial=known.serial + 1_000)))
     deadline = time.monotonic() + _PATIENCE
     while not victim.is_closed() and victim._driver.trouble is None:
         assert time.monotonic() < deadline, "nobody reads the state"
