@@ -134,7 +134,7 @@ def types(session: nox.Session) -> None:
     needed = [each for each in from_folders(*installed) if not each.startswith("torch")]
     pyright = "pyright" if shutil.which("node") else "pyright[nodejs]"
     session.install("mypy", pyright, "nox", *TEST_TOOLS, *needed)
-    session.run("mypy", *(f"{name}/src" for name in PROJECTS), "tests", "noxfile.py")
+    session.run("mypy", *(f"{name}/src" for name in PROJECTS), "tests", "benchmarks", "noxfile.py")
     session.run("pytest", "tests/types", *session.posargs)
 
 

@@ -87,7 +87,7 @@ def _form(group: Group, limit: float) -> float | None:
 def _coordinators(group: Group) -> list[int]:
     """Whose process coordinates the run; torch's nodes are all alike."""
     from rendezvous_core import RendezvousParameters
-    from rendezvous_core.cli.look import Lookout
+    from rendezvous_core.cli.lookout import Lookout
 
     plan = group.plan
     contender = CONTENDERS[plan.contender]

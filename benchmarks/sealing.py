@@ -11,6 +11,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -98,12 +99,8 @@ def compare_records() -> None:
     for size in (300, 3_000, 100_000):
         data = b"x" * size
         sealed = seal.seal("state", "", data)
-        seals, opens = (
-            _median(lambda data=data: seal.seal("state", "", data)),
-            _median(  # type: ignore[misc]
-                lambda sealed=sealed: seal.open("state", "", sealed)  # type: ignore[misc]
-            ),
-        )
+        seals = _median(partial(seal.seal, "state", "", data))
+        opens = _median(partial(seal.open, "state", "", sealed))
         print(f"| | {size} bytes | seal {seals * 1e6:.1f} us | open {opens * 1e6:.1f} us | |")
 
 

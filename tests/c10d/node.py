@@ -6,6 +6,7 @@ With the order ``go`` it ends as programs do, without closing anything; it ends 
 """
 
 import json
+import logging
 import subprocess
 import sys
 import threading
@@ -17,6 +18,8 @@ from rendezvous_core import RendezvousError, RendezvousParameters, get_rendezvou
 
 
 def main(endpoint: str, run_id: str, least: str, most: str, options: str) -> None:
+    # What it waits for is told where that takes long; here only torch's words are looked for.
+    logging.getLogger("rendezvous_core").setLevel(logging.ERROR)
     params = RendezvousParameters("c10d", endpoint, run_id, int(least), int(most), **json.loads(options))
     handler = get_rendezvous_handler(params)
     print("open", flush=True)
