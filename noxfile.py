@@ -27,24 +27,16 @@ PYPROJECTS: dict[str, dict[str, Any]] = {
     for path in sorted(Path(__file__).parent.glob("rendezvous-*/pyproject.toml"))
 }
 PROJECTS: dict[str, dict[str, Any]] = {name: each["project"] for name, each in PYPROJECTS.items()}
-BY_LATEST_PYTHON = {
-    "rendezvous-core": [
-        "tests/core",
-        "--ignore=tests/core/faults",
-        "--ignore=tests/core/handler/test_interruption.py",
-        "--ignore=tests/core/handler/test_schedules.py",
-        "--ignore=tests/core/kit/test_kit.py",
-        "--ignore=tests/core/cli/test_inspection.py",
-        "--ignore=tests/core/cli/test_interruption.py",
-    ],
-    "rendezvous-etcd": [f"tests/etcd/test_{each}.py" for each in ("v3_kit", "v2_kit", "plugins", "fork")],
-    "rendezvous-redis": [
-        "tests/redis",
-        "-k",
-        "not redis- and not system and not sentinel and not cluster and not interruption",
-    ],
-}
-"""Distributions without what takes long for what servers, kills and pauses do, not for what Python does."""
+BY_LATEST_PYTHON = [
+    "tests/core",
+    "--ignore=tests/core/faults",
+    "--ignore=tests/core/handler/test_interruption.py",
+    "--ignore=tests/core/handler/test_schedules.py",
+    "--ignore=tests/core/kit/test_kit.py",
+    "--ignore=tests/core/cli/test_inspection.py",
+    "--ignore=tests/core/cli/test_interruption.py",
+]
+"""Core without what takes long for what kills and pauses do, not for what Python does."""
 EXAMPLES = sorted(path.parent.name for path in Path(__file__).parent.glob("examples/*/pyproject.toml"))
 # Tests mostly wait: with several sessions beside each other these many keep the processors busy.
 SPREAD = ("-n", str(min((os.cpu_count() or 1) + 1, 16)), "--dist", "worksteal")
@@ -95,14 +87,14 @@ def own_tests(name: str, python: str, schedules: int = 20_000) -> list[str]:
 
 def gate_tests(name: str, python: str) -> list[str]:
     """What every change has to pass: each kind of fault on each backend once, by the oldest Python."""
-    chosen = own_tests(name, python, schedules=4_000)
-    if python != pythons(name)[0]:
-        chosen = BY_LATEST_PYTHON.get(name, chosen)
+    is_oldest = python == pythons(name)[0]
+    chosen = own_tests(name, python, schedules=4_000) if is_oldest else BY_LATEST_PYTHON
     return [*chosen, "-m", "not thorough"]
 
 
-GATE = {name: list(dict.fromkeys([pythons(name)[0], pythons(name)[-1]])) for name in PROJECTS}
-"""Versions between the oldest and the latest only repeat what those have shown."""
+GATE = {name: pythons(name)[:1] for name in PROJECTS}
+GATE["rendezvous-core"].append(pythons("rendezvous-core")[-1])
+"""What depends on the Python is in core; other sessions only repeat what these have shown."""
 
 
 def each(versions: dict[str, list[str]]) -> list[Any]:
@@ -162,7 +154,7 @@ def run_tests(session: nox.Session, name: str, *chosen: str) -> None:
     if name == "rendezvous-redis":
         # Wheels have no Redis with TLS, and some tests are on networks of their own.
         provide(session, "redis-server", "iproute2")
-    session.run("pytest", *SPREAD, *chosen, *session.posargs)
+    session.run("pytest", *SPREAD, "--durations=15", *chosen, *session.posargs)
 
 
 @nox.session(python=pythons("rendezvous-c10d")[0], default=False)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import timedelta
+from typing import ClassVar
 
 import pytest
 import torch.distributed as dist
@@ -23,6 +24,8 @@ class _Backend(C10dRendezvousBackend):
 
 
 class TestC10d(Interruptions):
+    always: ClassVar = frozenset({"KeyboardInterrupt"})
+
     @pytest.fixture(scope="class")
     @classmethod
     def create(cls) -> Iterator[CreateHandler]:

@@ -2,6 +2,7 @@
 
 import subprocess
 from collections.abc import Iterator
+from typing import ClassVar
 
 import pytest
 
@@ -10,6 +11,8 @@ from tests.interruption.suite import CreateHandler, Interruptions, creator
 
 
 class TestEtcdV3(Interruptions):
+    always: ClassVar = frozenset({"KeyboardInterrupt"})
+
     @pytest.fixture(scope="class")
     @classmethod
     def create(cls, tmp_path_factory: pytest.TempPathFactory) -> Iterator[CreateHandler]:
