@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.core.processes import signals_as_in_a_terminal
 from tests.wheels.installing import ROOT, Build, environment_at, install
 
 pytestmark = pytest.mark.timeout(1200)
@@ -47,15 +48,16 @@ class User:
 
     def start(self, line: str) -> "subprocess.Popen[str]":
         """Begin to run ``line``, whose errors are to be read."""
-        return subprocess.Popen(
-            line.split(),
-            cwd=self.home,
-            env=self._environment,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
+        with signals_as_in_a_terminal():
+            return subprocess.Popen(
+                line.split(),
+                cwd=self.home,
+                env=self._environment,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+            )
 
 
 @pytest.fixture(scope="module")
