@@ -1,6 +1,8 @@
 """A store of torch as one of ours."""
 
 import contextlib
+import os
+import threading
 import time
 from collections.abc import Sequence
 from typing import Any
@@ -35,6 +37,17 @@ _PAUSE = 0.01
 
 _BOOKKEEPING = frozenset({"efcount/", "leanup/"})
 """What a FileStore keeps of its own, as its list of keys shows it."""
+
+_deleting = threading.Lock()
+"""Only one thread of this process finds a key in a file, and deletes it."""
+
+
+def _forget_other_threads() -> None:
+    global _deleting
+    _deleting = threading.Lock()
+
+
+os.register_at_fork(after_in_child=_forget_other_threads)
 
 
 class C10dStore(Store):
@@ -149,9 +162,11 @@ class C10dStore(Store):
 
     def delete_key(self, key: str) -> bool:
         """See base class."""
+        if not self._is_file:
+            return bool(self._call("delete_key", key))
         # A FileStore says of any key that it was there.
-        existed = not self._is_file or self.check([key])
-        return bool(self._call("delete_key", key)) and existed
+        with _deleting:
+            return self.check([key]) and bool(self._call("delete_key", key))
 
     def num_keys(self) -> int:
         """See base class."""
