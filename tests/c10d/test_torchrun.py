@@ -45,9 +45,8 @@ def name(backend: Any) -> str:
 @pytest.mark.parametrize(
     "backend",
     [
-        backends.sqlite,
         backends.c10d,
-        *(pytest.param(each, marks=pytest.mark.thorough) for each in THROUGH_SERVERS),
+        *(pytest.param(each, marks=pytest.mark.thorough) for each in (backends.sqlite, *THROUGH_SERVERS)),
     ],
     ids=name,
 )
@@ -70,7 +69,11 @@ def test_a_training_outlives_its_agents(create_job: Create, backend: Any) -> Non
     assert trained == sorted(set(trained)), "a checkpoint was lost"
 
 
-@pytest.mark.parametrize("backend", THROUGH_SERVERS, ids=name)
+@pytest.mark.parametrize(
+    "backend",
+    [backends.redis, pytest.param(backends.etcd, marks=pytest.mark.thorough)],
+    ids=name,
+)
 def test_a_training_outlives_rank_0(create_job: Create, backend: Any) -> None:
     """The same of each server, for the change that moves the most."""
     (step,) = undergo("rank 0's agent is killed", create_job("2:4", backend))
