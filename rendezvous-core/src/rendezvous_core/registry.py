@@ -96,9 +96,10 @@ class RendezvousHandlerRegistry:
                     plugin.distribution,
                     creator,
                 )
-            if _check_options(plugin, params) is None:
+            declared = _check_options(plugin, params)
+            if declared is None:
                 _warn_of_misspelt(plugin, params)
-            _check_sealable(plugin, params)
+            _check_sealable(plugin, params.backend, declared or ())
             handler = plugin.call("rendezvous_handler", RendezvousHandler, params=params)
             if handler is None:
                 handler = _dynamic_handler(plugin, params)
@@ -206,9 +207,8 @@ def _check_options(plugin: Plugin, params: RendezvousParameters) -> tuple[Option
     return options
 
 
-def _check_sealable(plugin: Plugin, params: RendezvousParameters) -> None:
+def _check_sealable(plugin: Plugin, name: str, options: tuple[Option, ...]) -> None:
     """Refuse a secret of the environment where the backend would not seal with it."""
-    options = plugin.options(params) or ()
     if plugin.implements("rendezvous_backend") or SECRET in options:
         return
     from rendezvous_core.sealing.keys import FILE_VARIABLE, SECRET_VARIABLE
@@ -216,7 +216,7 @@ def _check_sealable(plugin: Plugin, params: RendezvousParameters) -> None:
     for variable in (SECRET_VARIABLE, FILE_VARIABLE):
         if os.environ.get(variable):
             raise ValueError(
-                f"The backend '{params.backend}' cannot seal a run with a secret, and {variable} gives one: "
+                f"The backend '{name}' cannot seal a run with a secret, and {variable} gives one: "
                 "unset it, or choose another backend."
             )
 
@@ -248,7 +248,7 @@ def _dynamic_handler(plugin: Plugin, params: RendezvousParameters) -> Rendezvous
 
 
 def _open_backend(plugin: Plugin, params: RendezvousParameters) -> MembershipBackend:
-    from rendezvous_core.over_register.backend import RegisterBackend
+    from rendezvous_core.over_register.backend import with_members
     from rendezvous_core.sealing.backend import seal_backend
     from rendezvous_core.sealing.keys import find_keyring
 
@@ -264,8 +264,7 @@ def _open_backend(plugin: Plugin, params: RendezvousParameters) -> MembershipBac
     except BaseException:
         backend.close()
         raise
-    members = backend if isinstance(backend, MembershipBackend) else RegisterBackend(backend)
-    return seal_backend(members, keyring, params.run_id)
+    return seal_backend(with_members(backend), keyring, params.run_id)
 
 
 def _open_store(plugin: Plugin, params: RendezvousParameters, backend: MembershipBackend) -> Store:

@@ -9,7 +9,7 @@ from rendezvous_core.dynamic.driver import Driver
 from rendezvous_core.dynamic.history import Recorder, history_store
 from rendezvous_core.dynamic.performing import Performer
 from rendezvous_core.dynamic.reporting import Reporter
-from rendezvous_core.over_register.backend import RegisterBackend
+from rendezvous_core.over_register.backend import with_members
 from rendezvous_core.plugins.loading import assign_ranks
 from rendezvous_core.ports.backend import MembershipBackend, RendezvousBackend
 from rendezvous_core.ports.limits import check_metadata
@@ -72,11 +72,6 @@ def agreed(settings: RendezvousSettings) -> Settings:
         settings.last_call,
         settings.admit_newcomers,
     )
-
-
-def with_members(backend: RendezvousBackend) -> MembershipBackend:
-    """Return a backend that holds members' records too, be it in its one register."""
-    return backend if isinstance(backend, MembershipBackend) else RegisterBackend(backend)
 
 
 def sealed(backend: RendezvousBackend, keyring: Keyring | None, run_id: str) -> RendezvousBackend:

@@ -9,11 +9,12 @@ from typing import Literal
 
 from msgspec.structs import replace
 
-from rendezvous_core.dynamic.assembly import agreed, make_driver, sealed, with_members
+from rendezvous_core.dynamic.assembly import agreed, make_driver, sealed
 from rendezvous_core.dynamic.clock import read_clock
 from rendezvous_core.dynamic.reporting import describe_asks, report_waiting
 from rendezvous_core.dynamic.round_store import hand_out
 from rendezvous_core.dynamic.wishes import Ask
+from rendezvous_core.over_register.backend import with_members
 from rendezvous_core.plugins.loading import adapt_store, load_plugins
 from rendezvous_core.ports.addresses import address_towards
 from rendezvous_core.ports.backend import RendezvousBackend
@@ -225,9 +226,8 @@ class DynamicRendezvousHandler(RendezvousHandler):
     def _describe_asks(self, deadline: float) -> str:
         driver = self._driver
         listed = driver.members(deadline)
-        me = replace(
-            driver.node.member, at=time.time()
-        )  # has asked, though a slow backend may not have it yet
+        # This node has asked, though a slow backend may not have it yet.
+        me = replace(driver.node.member, at=time.time())
         return describe_asks(driver.state, {me.node: me, **listed}.values(), agreed(self._settings).least)
 
     def _late(self, ask: Ask, deadline: float) -> Joined | RendezvousError:
@@ -295,7 +295,7 @@ class DynamicRendezvousHandler(RendezvousHandler):
         driver = self._driver
         driver.check_process()
         joined = driver.view.joined
-        deadline = float("inf") if timeout is None else time.monotonic() + seconds(timeout)
+        deadline = _deadline_of(timeout)
         driver.wait(lambda: driver.view.is_over(joined) or driver.view.nodes_waiting > 0, deadline)
         now = driver.view
         if now.joined is joined and isinstance(now.outcome, RendezvousError):
@@ -344,7 +344,7 @@ class DynamicRendezvousHandler(RendezvousHandler):
         driver = self._driver
         driver.check_process()
         joined, known = driver.view.joined, than.ranks if than else ()
-        deadline = float("inf") if timeout is None else time.monotonic() + seconds(timeout)
+        deadline = _deadline_of(timeout)
         driver.wait(
             lambda: driver.view.is_over(joined) or tuple(sorted(driver.view.leaving)) != known, deadline
         )
@@ -384,3 +384,7 @@ class DynamicRendezvousHandler(RendezvousHandler):
         """For how much longer than its limit a call may go on, to see its end through."""
         timeout = self._settings.timeout
         return min(timeout.heartbeat, timeout.close).total_seconds()
+
+
+def _deadline_of(timeout: float | None) -> float:
+    return float("inf") if timeout is None else time.monotonic() + seconds(timeout)

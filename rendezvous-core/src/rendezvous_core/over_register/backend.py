@@ -95,3 +95,8 @@ class RegisterBackend(MembershipBackend):
     def close(self) -> None:
         """See base class. Ends every wait that is under way."""
         self._register.close()
+
+
+def with_members(backend: RendezvousBackend) -> MembershipBackend:
+    """Return a backend that holds members' records too, be it in its one register."""
+    return backend if isinstance(backend, MembershipBackend) else RegisterBackend(backend)
