@@ -33,6 +33,8 @@ class Lookout:
     def __init__(self, params: RendezvousParameters) -> None:
         self._params, self._run_id = params, params.run_id
         self._backend = create_backend(params)
+        self.events: tuple[Happening, ...] = ()
+        """The history, as of the latest look."""
         self._store: Store | None = None
         self._beats: dict[str, tuple[int, float | None]] = {}
         self._state_token: Any = None
@@ -51,7 +53,8 @@ class Lookout:
         if found is None:
             return None
         look = describe_run(self._run_id, decode_state(found[0]), members, self._ages(members))
-        return with_the_gone(look, self.history())
+        self.events = self.history()
+        return with_the_gone(look, self.events)
 
     def history(self) -> tuple[Happening, ...]:
         """Return the last events of the run, the oldest first; none where its store cannot be used.

@@ -60,7 +60,7 @@ def watch(backend: str, endpoint: str, conf: str, run_id: str, as_json: bool) ->
             display.tell(f"There is no run '{run_id}' on the backend '{backend}' yet.")
         while True:
             if look is not None:
-                display.show(look, list(tell(lookout.history())))
+                display.show(look, list(tell(lookout.events)))
                 if look.phase == "closed":
                     return ExitCode.OK
             try:
