@@ -8,8 +8,7 @@ from pathlib import Path
 import pytest
 
 from rendezvous_core.cli.exit_codes import ExitCode
-from tests.core.cli.conftest import Rdzv
-from tests.core.processes import signals_as_in_a_terminal
+from tests.core.cli.conftest import Rdzv, at_work
 
 TRAIN = [sys.executable, str(Path(__file__).with_name("checkpointing.py"))]
 CONTEXTS = ["fork", "spawn"]
@@ -17,12 +16,8 @@ CONTEXTS = ["fork", "spawn"]
 
 @pytest.fixture
 def rdzv(tmp_path: Path) -> Iterator[Rdzv]:
-    with signals_as_in_a_terminal():
-        program = Rdzv(tmp_path)
-        try:
-            yield program
-        finally:
-            program.close()
+    with at_work(tmp_path) as program:
+        yield program
 
 
 @pytest.mark.parametrize("context", CONTEXTS)

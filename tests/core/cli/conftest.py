@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -95,11 +96,14 @@ def wait_until_up(node: EventProcess) -> list[str]:
             return words
 
 
+@contextmanager
+def at_work(directory: Path) -> Iterator[Rdzv]:
+    """Start what is started with it as from a terminal, and end it all."""
+    with signals_as_in_a_terminal(), closing(Rdzv(directory)) as program:
+        yield program
+
+
 @pytest.fixture
 def rdzv(tmp_path: Path) -> Iterator[Rdzv]:
-    with signals_as_in_a_terminal():
-        program = Rdzv(tmp_path)
-        try:
-            yield program
-        finally:
-            program.close()
+    with at_work(tmp_path) as program:
+        yield program
