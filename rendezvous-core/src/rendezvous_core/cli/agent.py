@@ -101,6 +101,7 @@ class Agent:
         self._stopping: signal.Signals | None = None
         self._draining: signal.Signals | None = None
         """The signal that had this node drain."""
+        self._farewell = ""
 
     def run(self) -> int:
         """Take part until the work is done, or cannot be; return what to exit with."""
@@ -111,15 +112,20 @@ class Agent:
             tempfile.TemporaryDirectory(prefix="rdzv-") as folder,
         ):
             self._board = Board(Path(folder) / "notice", self._job.grace)
-            if self._spawned and (stopped := self._wait_for_go()):
-                return stopped
-            while True:
-                answer = self._join()
-                if isinstance(answer, int):
-                    return answer
-                outcome = self._work(answer)
-                if outcome is not None:
-                    return outcome
+            code = self._wait_for_go() if self._spawned else None
+            code = code or self._take_turns()
+        # The last word: what the node's thread still notes meanwhile is nobody's business.
+        self._tell("exit", self._farewell, code=int(code), node=self._handler.node_id)
+        return code
+
+    def _take_turns(self) -> int:
+        while True:
+            answer = self._join()
+            if isinstance(answer, int):
+                return answer
+            outcome = self._work(answer)
+            if outcome is not None:
+                return outcome
 
     # Waiting
 
@@ -306,7 +312,7 @@ class Agent:
         return self._exit(code, text + unheard)
 
     def _exit(self, code: int, text: str) -> int:
-        self._tell("exit", text, code=int(code), node=self._handler.node_id)
+        self._farewell = text
         return code
 
     def _tell(self, event: str, text: str, **details: object) -> None:

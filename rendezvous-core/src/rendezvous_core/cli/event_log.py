@@ -22,14 +22,24 @@ def events_told(tell: Callable[..., None]) -> Iterator[None]:
         yield
     finally:
         logger.removeHandler(log)
+        log.end()
 
 
 class _EventLog(logging.Handler):
     def __init__(self, tell: Callable[..., None]) -> None:
         super().__init__()
         self._tell = tell
+        self._is_over = False
+
+    def end(self) -> None:
+        """Tell nothing any more, nor what is about to be told on another thread."""
+        self.acquire()
+        self._is_over = True
+        self.release()
 
     def emit(self, record: logging.LogRecord) -> None:
+        if self._is_over:
+            return
         told = {
             name.removeprefix(LOG_PREFIX): value
             for name, value in vars(record).items()
