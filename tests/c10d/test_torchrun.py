@@ -20,6 +20,8 @@ from tests.c10d.scenarios import end, exhaust, freeze, lose_host, outlive, start
 
 Create = Callable[..., Job]
 
+SAVING = Path(__file__).with_name("saving.py")
+
 
 @pytest.fixture
 def create_job(tmp_path: Path) -> Iterator[Create]:
@@ -146,10 +148,12 @@ def test_a_spare_ends_well(create_job: Create) -> None:
     assert spare.latest is None
 
 
-def test_an_agent_that_is_to_go_stops_its_workers_and_ends_well(create_job: Create) -> None:
-    """Told from outside, as by ``rdzv drain``; the run goes on without it."""
+def test_an_agent_that_is_to_go_ends_well_once_all_have_saved_the_same_step(create_job: Create) -> None:
+    """Told from outside, as by ``rdzv drain``; the run goes on without it. The workers are the README's."""
     job = create_job("1:2")
-    steady, goes = start(job, 2)
+    job.train = SAVING
+    steady, goes = agents = [job.start(number) for number in (2, 3)]
+    job.wait_for_world(*agents)
     with closing(SqliteBackend(job.endpoint, "job")) as backend:
         members = map(decode_member, backend.members().records.values())
         (node,) = (member.node for member in members if member.address == goes.address)
@@ -158,6 +162,9 @@ def test_an_agent_that_is_to_go_stops_its_workers_and_ends_well(create_job: Crea
     assert get_rendezvous_handler(params).drain(30, [node])
     job.wait_for_world(steady, since=began)
     assert goes.wait() == 0, job.report()
+    saved = {line["address"]: line["step"] for line in job.journal if line["event"] == "saved"}
+    assert saved.keys() == {steady.address, goes.address}, job.report()
+    assert len({*saved.values()}) == 1, job.report()
     end(job, [steady])
 
 

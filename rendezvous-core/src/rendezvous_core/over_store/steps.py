@@ -35,7 +35,8 @@ def agree_step(
     whoever dies meanwhile.
 
     Args:
-        store: the store of the round, of ours or of torch.
+        store: the store of the round, of ours or of torch. One of torch is connected to anew by each
+            call: give a `PrefixStore` over it, made once.
         called_off: whether waiting for the others is of no use any more, as the group has changed; then
             ``None`` is returned, and no step was agreed on here.
 
