@@ -28,11 +28,9 @@ PYPROJECTS: dict[str, dict[str, Any]] = {
 }
 PROJECTS: dict[str, dict[str, Any]] = {name: each["project"] for name, each in PYPROJECTS.items()}
 BY_LATEST_PYTHON = [
-    *(f"tests/core/{each}" for each in ("handler", "registry", "sqlite", "stores")),
-    *(f"tests/core/{each}.py" for each in ("kit/test_memory", "kit/test_sqlite", "cli/test_run")),
-    *(f"tests/core/test_{each}.py" for each in ("calls", "codec", "import", "limits", "params", "redaction")),
+    *(f"tests/core/{each}" for each in ("handler", "sqlite", "kit/test_sqlite.py")),
+    *(f"tests/core/test_{each}.py" for each in ("calls", "codec", "import", "limits")),
     *(f"--ignore=tests/core/handler/test_{each}.py" for each in ("interruption", "schedules")),
-    "--ignore=tests/core/stores/test_models.py",
 ]
 """What depends on the Python: threads, signals, forks, codecs, loading; not what kills and pauses do."""
 EXAMPLES = sorted(path.parent.name for path in Path(__file__).parent.glob("examples/*/pyproject.toml"))

@@ -27,6 +27,8 @@ TORCHRUN = "torch.distributed.run" if FINDS_BACKENDS else "rendezvous_c10d.torch
 
 TRAIN = Path(__file__).with_name("train.py")
 
+PART = Path(__file__).with_name("part.py")
+
 CONF = {"keep_alive_interval": 1, "keep_alive_max_attempt": 6, "last_call_timeout": 1}
 """A participant that was killed is found out within six seconds."""
 

@@ -14,9 +14,7 @@ from rendezvous_c10d._torch_store import TorchStore
 from rendezvous_c10d.torchrun.exiting import BARRIER, RoundStore
 from rendezvous_core.sqlite import SqliteStore
 from rendezvous_core.testing.suites.threads import is_blocked, start, together
-from tests.c10d.agents import PATIENCE, Job, until
-
-TRAIN = Path(__file__).with_name("part.py")
+from tests.c10d.agents import PART, PATIENCE, Job, until
 
 
 class Round:
@@ -102,7 +100,7 @@ def test_who_says_nothing_is_lost_in_the_end(tmp_path: Path, caplog: pytest.LogC
 def job(tmp_path: Path) -> Iterator[Job]:
     with ExitStack() as stack:
         job = Job(tmp_path, "sqlite", str(tmp_path / "run.db"), "2", keep_alive_interval=60)
-        job.train = TRAIN
+        job.train = PART
         stack.callback(job.close)
         yield job
 

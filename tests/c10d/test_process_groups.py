@@ -43,7 +43,9 @@ def file(folder: Path) -> Iterator[Backend]:
     yield Backend("c10d", str(folder / "store"), {"store_type": "file"})
 
 
-@pytest.mark.parametrize("meet", [sqlite, redis, etcd, tcp, file])
+@pytest.mark.parametrize(
+    "meet", [redis, tcp, *(pytest.param(each, marks=pytest.mark.thorough) for each in (sqlite, etcd, file))]
+)
 def test_a_group_of_gloo(meet: Callable[[Path], AbstractContextManager[Backend]], tmp_path: Path) -> None:
     """all_reduce, all_gather_object, barrier, new_group and monitored_barrier, in three processes."""
     with meet(tmp_path) as (backend, endpoint, options):

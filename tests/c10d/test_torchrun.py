@@ -15,8 +15,11 @@ from rendezvous_core import RendezvousParameters, get_rendezvous_handler
 from rendezvous_core.protocol.codec import decode_member
 from rendezvous_core.sqlite import SqliteBackend
 from tests.c10d import backends
-from tests.c10d.agents import Agent, DidNotHappen, Job
+from tests.c10d.agents import PART, TRAIN, Agent, DidNotHappen, Job
 from tests.c10d.scenarios import end, exhaust, freeze, lose_host, outlive, start, terminate, undergo
+
+# Each wait ends by itself and tells what happened instead; on a busy machine they add up.
+pytestmark = pytest.mark.timeout(900)
 
 Create = Callable[..., Job]
 
@@ -25,12 +28,16 @@ SAVING = Path(__file__).with_name("saving.py")
 
 @pytest.fixture
 def create_job(tmp_path: Path) -> Iterator[Create]:
-    """Create a job whose agents meet over a backend of ours; sqlite unless another is named."""
+    """Create a job whose agents meet over a backend of ours; sqlite unless another is named.
+
+    Its workers only look as if they trained unless ``train`` names others: that is quicker.
+    """
     with ExitStack() as stack:
 
-        def create(nodes: str, backend: Any = backends.sqlite, **conf: object) -> Job:
+        def create(nodes: str, backend: Any = backends.sqlite, train: Path = PART, **conf: object) -> Job:
             meeting = stack.enter_context(backend(tmp_path))
             job = Job(tmp_path, meeting.name, meeting.endpoint, nodes, **{**meeting.conf, **conf})
+            job.train = train
             stack.callback(job.close)
             return job
 
@@ -54,7 +61,7 @@ def name(backend: Any) -> str:
 )
 def test_a_training_outlives_its_agents(create_job: Create, backend: Any) -> None:
     """Each change restarts each worker once; survivors keep their order; rank 0 hosts each round anew."""
-    job = create_job("2:4", backend)
+    job = create_job("2:4", backend, TRAIN)
     steps = list(outlive(job))
 
     parts = Counter(start["address"] for step in steps for start in step.starts)
@@ -97,7 +104,7 @@ def test_a_failure_is_left_to_the_others(create_job: Create) -> None:
 
 def test_a_failure_closes_the_run_if_it_is_to(create_job: Create) -> None:
     """With ``close_on_failure`` it ends for all, as under torch's own handler."""
-    job = create_job("1:2", close_on_failure="true")
+    job = create_job("1:2", train=TRAIN, close_on_failure="true")
     with pytest.raises(DidNotHappen, match=r"127\.0\.0\.2 ended with 1"):
         list(exhaust(job))
     assert "RendezvousClosedError" in errors(job.agents["127.0.0.2"])
@@ -112,7 +119,7 @@ def test_a_signal_ends_an_agent(create_job: Create) -> None:
 
 def test_workers_host_their_store(create_job: Create) -> None:
     """torch's variable against shared stores is respected; so is a fixed number of nodes."""
-    job = create_job("2")
+    job = create_job("2", train=TRAIN)
     agents = [job.start(number, TORCH_DISABLE_SHARE_RDZV_TCP_STORE="1") for number in (2, 3)]
     starts = job.wait_for_world(*agents)
     assert {start["agent_store"] for start in starts} == {"False"}
@@ -170,7 +177,7 @@ def test_an_agent_that_is_to_go_ends_well_once_all_have_saved_the_same_step(crea
 
 def test_the_death_of_the_host_is_told(create_job: Create) -> None:
     """All that the TCPStore held is lost with the agent that hosts it: the others end, and say so."""
-    job = create_job("1:2", backends.hosted_c10d)
+    job = create_job("1:2", backends.hosted_c10d, TRAIN)
     seconds, told = lose_host(job)
     assert seconds < 30
     assert re.search(

@@ -49,6 +49,7 @@ class TestBackend(OnCluster, MembershipSuite):
     lacks: ClassVar = {"corrupt": "is tested on a single server"}
 
 
+@pytest.mark.thorough
 class TestStore(OnCluster, StoreSuite):
     @pytest.fixture
     def store_factory(

@@ -137,9 +137,11 @@ class Secured(ThroughProxy):
         return {"read_timeout": 3, **secure.certificates, **secure.credentials}
 
 
+@pytest.mark.thorough
 class TestSecuredBackend(Secured, MembershipSuite):
     lacks: ClassVar = {**ThroughProxy.lacks, "corrupt": "is tested without a proxy"}
 
 
+@pytest.mark.thorough
 class TestSecuredStore(Secured, StoreSuite):
     pass

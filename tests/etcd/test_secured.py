@@ -80,6 +80,7 @@ class TestBackendV3(Secured, MembershipSuite):
     lacks: ClassVar = {**Secured.lacks, "corrupt": "is tested without TLS"}
 
 
+@pytest.mark.thorough
 class TestStoreV3(Secured, StoreSuite):
     pass
 
@@ -98,10 +99,12 @@ class V2(Secured):
         return {"read_timeout": self.read_timeout, **server.certificates_of_member}
 
 
+@pytest.mark.thorough
 class TestBackendV2(V2, MembershipSuite):
     lacks: ClassVar = {**Secured.lacks, "corrupt": "is tested without TLS"}
 
 
+@pytest.mark.thorough
 class TestStoreV2(V2, StoreSuite):
     pass
 

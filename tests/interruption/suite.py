@@ -21,6 +21,7 @@ from rendezvous_core import (
     get_rendezvous_handler,
 )
 from rendezvous_core.dynamic.handler import DynamicRendezvousHandler
+from rendezvous_core.testing.suites.base import EFFORT
 from rendezvous_core.testing.suites.threads import start
 from tests.interruption.actions import HANDLER, STORE, Action, Subject
 from tests.interruption.forks import Fork
@@ -28,6 +29,9 @@ from tests.interruption.points import Point
 
 PATIENCE = 30.0
 """Within what everything has to come to an end; nothing that waits for a limit of the user's is near it."""
+
+STRIDE = 4 if EFFORT == 1 else 1
+"""Of how many lines one is tried where every change is tested and not all are; thorough tests try each."""
 
 SPARE_THREADS = 12
 """How many threads may be left waiting for work."""
@@ -208,6 +212,8 @@ class Interruptions:
 
     always: ClassVar[frozenset[str]] = frozenset({"KeyboardInterrupt", "leave"})
     """What happens where every change is tested; the rest is for thorough tests."""
+    at_each: ClassVar[frozenset[str]] = frozenset()
+    """What of it happens at each line also there."""
 
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
         """Every call with everything that may happen to it."""
@@ -240,7 +246,7 @@ class Interruptions:
         trial: Trial | None = None
         keeps = action in STORE and name not in {"shutdown", "leave"}
         misses = 0
-        for number in range(1, 10_000):
+        for number in range(1, 10_000, 1 if name in self.at_each else STRIDE):
             trial = trial or Trial(create, action)
             try:
                 place = trial.run(number, name)

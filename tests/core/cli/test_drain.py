@@ -77,8 +77,15 @@ def test_a_node_that_gets_sigterm_drains_where_that_is_asked_for(rdzv: Rdzv, tmp
     assert stays.wait() == ExitCode.TERMINATED
 
 
-@pytest.mark.parametrize("when", ["asked", "agreed"])
-@pytest.mark.parametrize("victim", ["stays", "goes"])
+@pytest.mark.parametrize(
+    ("victim", "when"),
+    [
+        ("stays", "agreed"),
+        ("goes", "asked"),
+        pytest.param("stays", "asked", marks=pytest.mark.thorough),
+        pytest.param("goes", "agreed", marks=pytest.mark.thorough),
+    ],
+)
 def test_who_is_killed_meanwhile_leaves_no_checkpoint_of_another_step(
     rdzv: Rdzv, tmp_path: Path, victim: str, when: str
 ) -> None:

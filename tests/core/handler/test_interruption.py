@@ -7,6 +7,7 @@ from tests.interruption.suite import HAPPENS, CreateHandler, Interruptions, crea
 
 class TestSqlite(Interruptions):
     always = frozenset(HAPPENS)
+    at_each = frozenset({"KeyboardInterrupt", "leave", "shutdown"})
 
     @pytest.fixture(scope="class")
     @classmethod

@@ -1,4 +1,4 @@
-"""Two and three threads on one handler, and every way in which one overtakes another once."""
+"""Two and three threads on one handler, and the ways in which one overtakes another once."""
 
 import random
 from collections.abc import Callable, Iterator, Sequence
@@ -13,6 +13,7 @@ from rendezvous_core import (
     RendezvousGracefulExitError,
     RendezvousInfo,
 )
+from rendezvous_core.testing.suites.base import EFFORT
 from rendezvous_core.testing.suites.threads import start
 from tests.core.handler.groups import PATIENCE, Group, group
 from tests.interruption.scheduler import Choose, Scheduler
@@ -37,8 +38,11 @@ TOGETHER = [
     *("ask leave shutdown", "ask ask leave", "ask close leave", "peek ask leave"),
 ]
 
-RANDOM = 15
+RANDOM = round(5 * EFFORT)
 """How many random schedules are played of each."""
+
+STRIDE = 3 if EFFORT == 1 else 1
+"""At one of how many lines each is overtaken; thorough tests try each."""
 
 
 @pytest.fixture
@@ -97,7 +101,7 @@ def test_threads_on_one_handler(
     for first in range(len(names)):
         line = 0
         while line < play(overtaking(first, line)):
-            line += 1
+            line += STRIDE
     for seed in range(RANDOM):
         play(drawn(seed))
     record_property("points", ("schedules of threads", together, played))
