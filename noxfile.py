@@ -21,6 +21,8 @@ nox.options.allow_parallel = True
 nox.options.parallel = min((os.cpu_count() or 1) + 1, 4)
 # Of what is installed a session imports a part, which Python compiles then: all of torch takes long.
 os.environ.setdefault("PIP_COMPILE", "0")
+# Compiled once and kept, whatever the environment says: thousands of processes import the same.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 PYPROJECTS: dict[str, dict[str, Any]] = {
     path.parent.name: tomllib.loads(path.read_text())
