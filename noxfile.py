@@ -44,6 +44,8 @@ COMPILE_TORCH = (
 TEST_TOOLS = ["pytest", "pytest-timeout", "pytest-xdist", "hypothesis", "trustme"]
 # It has wheels for this alone; elsewhere the corpus is replayed, and nothing is found that is new.
 FUZZER = "atheris; python_version == '3.11' and platform_machine == 'x86_64' and sys_platform == 'linux'"
+FUZZED = ("rendezvous-core", "rendezvous-redis", "rendezvous-c10d")
+"""Whose doors let in strangers' bytes by code of their own; what etcd says is read by its client."""
 
 
 def pythons(name: str) -> list[str]:
@@ -146,7 +148,7 @@ def thorough(session: nox.Session, name: str) -> None:
 
 def run_tests(session: nox.Session, name: str, *chosen: str) -> None:
     """Run tests of one distribution, in an environment with what that asks for."""
-    session.install(*TEST_TOOLS, *([FUZZER] if name == "rendezvous-core" else []), *from_folders(name))
+    session.install(*TEST_TOOLS, *([FUZZER] if name in FUZZED else []), *from_folders(name))
     # Once, before many tests at the same time do each for itself.
     session.run("python", "-c", COMPILE_TORCH, silent=True)
     if name == "rendezvous-redis":

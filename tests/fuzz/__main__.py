@@ -6,20 +6,20 @@ is worth it to the corpus. A failure leaves its input in FOLDER and ends with an
 
 import sys
 import tempfile
-from pathlib import Path
 
 import atheris
 
-with atheris.instrument_imports(include=["rendezvous_core"]):
-    from tests.fuzz.targets import TARGETS
+from tests.fuzz import CORPUS, target_of
 
-CORPUS = Path(__file__).with_name("corpus")
+PACKAGES = ["rendezvous_core", "rendezvous_redis", "rendezvous_c10d"]
 
 
 def main() -> None:
     """Run the command."""
     name, seconds, *more = sys.argv[1:]
     folder = more[0] if more else tempfile.mkdtemp(prefix="fuzz-")
+    with atheris.instrument_imports(include=PACKAGES):
+        target = target_of(name)
     arguments = [
         sys.argv[0],
         folder,
@@ -30,7 +30,7 @@ def main() -> None:
         "-rss_limit_mb=1024",
         "-max_len=4096",
     ]
-    atheris.Setup(arguments, TARGETS[name])
+    atheris.Setup(arguments, target)
     atheris.Fuzz()
 
 

@@ -10,6 +10,7 @@ from rendezvous_core import RendezvousConnectionError, RendezvousError, Rendezvo
 from rendezvous_redis import RedisServer, RedisStore
 from rendezvous_redis._advice import TABLE, Advice
 from rendezvous_redis._errors import explain
+from rendezvous_redis._replies import number
 from tests.redis.conftest import OpenRun
 from tests.redis.groups import ask
 from tests.redis.refusals import SCENES, Scene, ToldElsewhereError
@@ -68,10 +69,10 @@ def test_killed_connections(own_server: RedisServer, open_run: OpenRun) -> None:
     """Connections that an administrator kills are made anew, and nobody is advised to use TLS."""
     run = open_run(own_server.endpoint)
     store = RedisStore(run)
-    for number in range(1, 6):
+    for turn in range(1, 6):
         ask(own_server, "CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
-        assert store.add("number", 1) == number
+        assert store.add("number", 1) == turn
     ask(own_server, "CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
     with pytest.raises(RendezvousConnectionError) as caught:
-        run.client.call("HLEN", run.keys.values, patience=0)
+        run.client.call(number, "HLEN", run.keys.values, patience=0)
     assert "TLS" not in str(caught.value)

@@ -110,7 +110,7 @@ def test_doubt_is_told(method: str, own_server: RedisServer, open_run: OpenRun) 
 def perform(run: RedisRun, script: Script, keys: list[str], number: int, *arguments: object) -> object:
     """Have the call of that ``number`` arrive."""
     every = (*keys, f"{run.keys.values}:call")
-    return run.client.call_script(script, every, number, 60, *arguments, patience=1)
+    return run.client.call_script(lambda reply: reply, script, every, number, 60, *arguments, patience=1)
 
 
 def test_calls_that_arrive_late(shared_server: RedisServer, open_run: OpenRun) -> None:

@@ -3,16 +3,17 @@
 from contextlib import suppress
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from redis.exceptions import InvalidResponse, TimeoutError
 
 from rendezvous_core import RendezvousError
 from rendezvous_core.dynamic.performing import Performer
 from rendezvous_core.protocol.operations import List, Read, Remove
-from rendezvous_redis import RedisOptions, RedisRendezvousBackend, RedisRun, _link
+from rendezvous_redis import RedisOptions, RedisRendezvousBackend, RedisRun, _reader
 from rendezvous_redis._link import Link
 from rendezvous_redis._target import Target
+from tests.fuzz.replies import CALLS, PLACES, answered
 from tests.support.hostile import hostile
 
 _lines = st.sampled_from(
@@ -41,17 +42,67 @@ def test_whatever_it_answers_only_our_errors_come_of_it(pieces: list[bytes]) -> 
         performer.close()
 
 
+_leaf = st.sampled_from(
+    [
+        *(
+            b"+OK",
+            b":1",
+            b":-1",
+            b"$-1",
+            b"$0\r\n",
+            b"$1\r\n1",
+            b"$2\r\n\xff=",
+            b"$1\r\n=",
+            b"$1\r\n!",
+            b"$1\r\n?",
+        ),
+        *(b"*-1", b"*0", b"-ERR no", b"-MOVED 1 :1", b"-MOVED x", b"-NOSCRIPT", b"-ASK 1 host:1"),
+    ]
+).map(lambda line: line + b"\r\n")
+_kinds = st.recursive(
+    _leaf, lambda inner: st.lists(inner, max_size=3).map(lambda several: listed(*several)), max_leaves=8
+)
+
+
+def listed(*replies: bytes) -> bytes:
+    return b"*%d\r\n" % len(replies) + b"".join(replies)
+
+
+@given(st.lists(_kinds, min_size=1, max_size=3).map(b"".join))
+@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@pytest.mark.parametrize("name", [*CALLS, *PLACES, "runs"])
+def test_a_reply_of_another_kind_is_none(name: str, said: bytes) -> None:
+    """Neither does it go on to the caller, nor does any error but ours come of it."""
+    answered(name, said)
+
+
+@pytest.mark.parametrize("name", [*CALLS, *PLACES, "runs"])
 @pytest.mark.parametrize(
-    ("limit", "value", "error"), [("_LONGEST", 1 << 20, InvalidResponse), ("_SLOWEST", 1 << 60, TimeoutError)]
+    "reply", [listed(b":1\r\n"), listed(listed(), listed()), b":7\r\n", b"$1\r\n\xff\r\n"]
+)
+def test_each_kind_to_each_call(name: str, reply: bytes) -> None:
+    answered(name, 3 * reply)
+
+
+@pytest.mark.parametrize(
+    ("limit", "value", "error", "piece"),
+    [
+        ("_LONGEST", 1 << 20, InvalidResponse, b"$999999999\r\n" + b"x" * 4096),
+        ("_LONGEST", 1 << 20, InvalidResponse, b"*1000000\r\n" + b":1\r\n" * 1_000_000),
+        ("_LONGEST_LINE", 1 << 16, InvalidResponse, b"+" * 4096),
+        ("_MOST", 1 << 10, InvalidResponse, b"*2000\r\n" + b"*0\r\n" * 2000),
+        ("_DEEPEST", 8, InvalidResponse, b"*1\r\n" * 1000),
+        ("_SLOWEST", 1 << 60, TimeoutError, b"$999999999\r\n" + b"x" * 4096),
+    ],
 )
 def test_a_reply_that_never_ends_is_given_up(
-    monkeypatch: pytest.MonkeyPatch, limit: str, value: int, error: type[Exception]
+    monkeypatch: pytest.MonkeyPatch, limit: str, value: int, error: type[Exception], piece: bytes
 ) -> None:
-    monkeypatch.setattr(_link, limit, value)
-    with hostile([b"$999999999\r\n" + b"x" * 4096], endless=True) as endpoint:
+    monkeypatch.setattr(_reader, limit, value)
+    with hostile([piece], endless=True) as endpoint:
         link = Link(Target("redis", (endpoint,)), endpoint, 0.3)
         try:
-            with pytest.raises(error, match=r"too slowly|more than"):
+            with pytest.raises(error, match=r"too slowly|more than|a value of|depth"):
                 link.exchange(("GET", "key"))
         finally:
             link.close()

@@ -10,6 +10,7 @@ import pytest
 from rendezvous_core import RendezvousHandler, RendezvousParameters, get_rendezvous_handler
 from rendezvous_core.testing import HandlerSuite, MembershipSuite, PluginSuite, Proxy, Server, StoreSuite
 from rendezvous_redis import RedisOptions, RedisRendezvousBackend, RedisRun, RedisStore
+from rendezvous_redis._replies import number
 from tests.redis.places import Place, open_place
 from tests.redis.servers import MAINLY
 
@@ -57,7 +58,7 @@ class Kept:
     def corrupt(self, place: Place) -> Callable[[str], object]:
         def corrupt(run_id: str) -> None:
             run = RedisRun(place.endpoint, run_id, place.options)
-            run.client.call("HSET", run.keys.state, "token", "spoilt", patience=1)
+            run.client.call(number, "HSET", run.keys.state, "token", "spoilt", patience=1)
             run.close()
 
         return corrupt

@@ -36,10 +36,13 @@ _PROBES = {"TCP_KEEPIDLE": 10, "TCP_KEEPINTVL": 5, "TCP_KEEPCNT": 2}
 """When the kernel asks whether the other end of a silent connection is there; it keeps middleboxes awake."""
 
 _LONGEST = 1 << 30
-"""Bytes of a value, and as many keys: a server that announces more is none, or means harm."""
+"""Bytes that a call returns: a server that announces more is none, or means harm."""
+
+_EACH = 64
+"""Bytes that a value takes beside its own."""
 
 _SLOWEST = 1 << 16
-"""Bytes a second at which an answer comes at least, once its ``patience`` is over."""
+"""Bytes a second at which what a call returns comes at least, once its ``patience`` is over."""
 
 _CHUNK = 1 << 16
 _TOGETHER = 256
@@ -148,7 +151,7 @@ class Client:
     def list_keys(self) -> list[str]:
         """Return all keys. Servers know this since torch 2.10; others hang up."""
         self._send(_LIST_KEYS)
-        return [self._key_name() for _ in range(self._size())]
+        return [self._key_name() for _ in range(self._size(_EACH))]
 
     def wait(self, keys: Sequence[str], seconds: float) -> bool:
         """Block until all keys exist, at most ``seconds``; ``False`` when the time runs out.
@@ -173,10 +176,16 @@ class Client:
     def _send(self, *parts: bytes) -> None:
         message = b"".join((*self._unsent, *parts))
         self._unsent.clear()
+        self._expect()
         try:
             self._socket.sendall(message)
         except BlockingIOError as error:
             raise TimeoutError("timed out") from error
+
+    def _expect(self) -> None:
+        """Allow for what one call returns from now on."""
+        self._left = _LONGEST
+        self._deadline = time.monotonic() + self._patience
 
     def _is_answered(self, seconds: float) -> bool:
         """Wait for an answer at most ``seconds``, however many signals come meanwhile."""
@@ -189,6 +198,7 @@ class Client:
             return False
         finally:
             self._socket.settimeout(None)
+            self._expect()
         return True
 
     def _receive(self) -> None:
@@ -201,7 +211,7 @@ class Client:
         self._received += received
 
     def _answer(self, size: int) -> bytes:
-        deadline = time.monotonic() + self._patience + size / _SLOWEST
+        deadline = self._deadline + (_LONGEST - self._left) / _SLOWEST
         while len(self._received) < size:
             self._receive()
             if time.monotonic() > deadline and len(self._received) < size:
@@ -214,9 +224,11 @@ class Client:
         number: int = unpack("=q", self._answer(8))[0]
         return number
 
-    def _size(self) -> int:
+    def _size(self, each: int = 1) -> int:
+        """Read how many there are of what comes next, of which each takes so many bytes here."""
         size = self._number()
-        if not 0 <= size <= _LONGEST:
+        self._left -= _EACH + size * each
+        if size < 0 or self._left < 0:
             raise ProtocolError(f"announced {size} of what comes next")
         return size
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from rendezvous_core import Members, MembershipBackend, RendezvousStateError, ServerFacts, Token
 from rendezvous_redis._link import Command, Link
+from rendezvous_redis._replies import data, each, listed, nothing, number, optional, pairs, refuse, text
 from rendezvous_redis._run import RedisRun
 from rendezvous_redis._scripts import PUT_MEMBER, REMOVE_MEMBER, SET_STATE
 
@@ -46,10 +47,9 @@ class RedisRendezvousBackend(MembershipBackend):
 
     def server_facts(self) -> ServerFacts:
         """See base class. These two commands need no permission of those that the README lists."""
-        hello, (whole, micros) = self._client.call_all(("HELLO",), ("TIME",), patience=self._patience)
-        told = hello if isinstance(hello, dict) else dict(zip(hello[::2], hello[1::2], strict=True))
-        server = f"{told[b'server'].decode()} {told[b'version'].decode()}"
-        return ServerFacts(server, f"redis-py {version('redis')}", int(whole) + int(micros) / 1e6)
+        hello, (whole, micros) = self._client.call_all(_FACTS, ("HELLO",), ("TIME",), patience=self._patience)
+        server = f"{hello.get('server', '?')} {hello.get('version', '?')}"
+        return ServerFacts(server, f"redis-py {version('redis')}", whole + micros / 1e6)
 
     @property
     def run(self) -> RedisRun:
@@ -58,8 +58,9 @@ class RedisRendezvousBackend(MembershipBackend):
 
     def get_state(self) -> tuple[bytes, Token] | None:
         """See base class."""
-        token, data = self._client.call("HMGET", self._keys.state, "token", "data", patience=self._patience)
-        return None if token is None and data is None else self._checked(token, data)
+        command = ("HMGET", self._keys.state, "token", "data")
+        token, state = self._client.call(_STANDING, *command, patience=self._patience)
+        return None if token is None and state is None else self._checked(token, state)
 
     def set_state(self, state: bytes, token: Token | None = None) -> tuple[bytes, Token, bool] | None:
         """See base class. A write of which only the reply was lost is recognised as done.
@@ -68,23 +69,22 @@ class RedisRendezvousBackend(MembershipBackend):
         """
         expected = b"" if token is None else b"=" + token if isinstance(token, bytes) else b"foreign"
         standing = self._client.call_once(
+            _written,
             SET_STATE,
             (self._keys.state, self._keys.news),
             *(self._run.ttl, expected, token_hex(16), state),
             patience=self._patience,
         )
-        match standing:
-            case bytes(written):
-                return state, written, True
-            case [current, data]:
-                return *self._checked(current, data), False
-        return None
+        if isinstance(standing, bytes):
+            return state, standing, True
+        return (*self._checked(*standing), False) if standing else None
 
     def put_member(self, node: str, record: bytes, *, announce: bool) -> None:
         """See base class."""
         keys = self._keys
         first = (keys.members, keys.bell, keys.values, keys.queues, keys.views)
         self._client.call_once(
+            nothing,
             PUT_MEMBER,
             (*first, *(key for key in keys if key not in first)),
             *(self._run.ttl, node, record, int(announce), self._run.view_ttl),
@@ -95,17 +95,18 @@ class RedisRendezvousBackend(MembershipBackend):
 
     def remove_member(self, node: str) -> None:
         """See base class."""
-        self._client.call_once(REMOVE_MEMBER, [self._keys.members], node, patience=self._patience, topic=node)
+        keys = [self._keys.members]
+        self._client.call_once(nothing, REMOVE_MEMBER, keys, node, patience=self._patience, topic=node)
 
     def members(self) -> Members:
         """See base class."""
         # The bell first: what is announced in between is listed, and will ring once more.
-        entries, listed = self._client.call_all(
+        entries, records = self._client.call_all(
+            _LISTED,
             ("XREVRANGE", self._keys.bell, "+", "-", "COUNT", 1),
             ("HGETALL", self._keys.members),
             patience=self._patience,
         )
-        records = {node.decode(): record for node, record in zip(listed[::2], listed[1::2], strict=True)}
         return Members(records, entries[0][0] if entries else _START)
 
     def wait_for_change(self, token: Token | None, timeout: float, members: Token | None = None) -> bool:
@@ -148,6 +149,23 @@ class RedisRendezvousBackend(MembershipBackend):
                 f"library (its token is {token!r:.80}). Delete it, or choose another run id or key_prefix."
             )
         return data, token
+
+
+_STANDING = each(optional(data), optional(data))
+"""The token and the state."""
+_LISTED = each(listed(each(data, listed(data))), pairs(text, data))
+"""Entries of a stream, and the records of the members."""
+_FACTS = each(
+    pairs(text, lambda reply: text(reply) if isinstance(reply, bytes) else ""), each(number, number)
+)
+"""The server's greeting, and its time in seconds and microseconds."""
+
+
+def _written(reply: Any) -> bytes | list[bytes | None]:
+    """The token that was written, or what stands, or nothing."""
+    if isinstance(reply, bytes):
+        return reply if _TOKEN.fullmatch(reply) else refuse(reply)
+    return _STANDING(reply) if reply else []
 
 
 def _place(form: re.Pattern[bytes], token: Any) -> bytes | None:

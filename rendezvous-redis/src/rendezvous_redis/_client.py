@@ -11,12 +11,13 @@ from collections.abc import Callable, Sequence
 from secrets import token_hex
 from typing import Any, TypeVar
 
-from redis.exceptions import InvalidResponse, MovedError, RedisError
+from redis.exceptions import MovedError, RedisError
 
 from rendezvous_core import RendezvousConnectionError
 from rendezvous_redis._errors import IN_DOUBT, explain, is_passing, is_refusal, told
 from rendezvous_redis._link import Address, Command, Link
 from rendezvous_redis._locate import locator_of, moved_to
+from rendezvous_redis._replies import Kind
 from rendezvous_redis._scripts import Script
 from rendezvous_redis._target import Target
 
@@ -35,9 +36,6 @@ _QUIET = 1.0
 
 _UNTOLD = 30.0
 """For how many seconds a server is good that works when nobody could be asked about it."""
-
-_MISREAD = (TypeError, ValueError, AttributeError, LookupError, RecursionError)
-"""What comes of a reply that is of another kind than the command's."""
 
 
 class Client:
@@ -77,22 +75,30 @@ class Client:
         """Where the servers are."""
         return [endpoint.host for endpoint in self._target.hosts] or ["localhost"]
 
-    def call(self, *command: Any, patience: float) -> Any:
-        """Perform one command."""
-        return self.call_all(command, patience=patience)[0]
+    def call(self, kind: Kind[T], *command: Any, patience: float) -> T:
+        """Perform one command, and return its reply, which is of this ``kind``."""
+        return self.run(lambda link: kind(link.exchange(command)[0]), patience)
 
-    def call_all(self, *commands: Command, patience: float) -> list[Any]:
-        """Perform several commands in order, not atomically, in one round trip."""
-        return self.run(lambda link: link.exchange(*commands), patience)
+    def call_all(self, kind: Kind[T], *commands: Command, patience: float) -> T:
+        """Perform several commands in order, not atomically, in one round trip; of that kind is the list."""
+        return self.run(lambda link: kind(link.exchange(*commands)), patience)
 
-    def call_script(self, script: Script, keys: Sequence[str], *arguments: Any, patience: float) -> Any:
+    def call_script(
+        self, kind: Kind[T], script: Script, keys: Sequence[str], *arguments: Any, patience: float
+    ) -> T:
         """Perform ``script``. It may happen twice if a reply is lost."""
         rest = (len(keys), *keys, *arguments)
-        return self.run(lambda link: link.run(script, rest), patience)
+        return self.run(lambda link: kind(link.run(script, rest)), patience)
 
     def call_once(
-        self, script: Script, keys: Sequence[str], *arguments: Any, patience: float, topic: str = ""
-    ) -> Any:
+        self,
+        kind: Kind[T],
+        script: Script,
+        keys: Sequence[str],
+        *arguments: Any,
+        patience: float,
+        topic: str = "",
+    ) -> T:
         """Perform ``script``, which happens once though a reply be lost; see `_scripts`.
 
         Of calls about one ``topic``, none has an effect once a later one has had its own.
@@ -100,25 +106,32 @@ class Client:
         self._check_process()
         if topic:
             lane, number = f"{self._name}:{topic}", next(self._numbers)
-            return self._call_numbered(script, keys, lane, number, *arguments, patience=patience)
+            return self._call_numbered(kind, script, keys, lane, number, *arguments, patience=patience)
         try:
             lane, number = self._lanes.pop()
         except IndexError:
             lane, number = token_hex(8), 0
         number += 1
         try:
-            return self._call_numbered(script, keys, lane, number, *arguments, patience=patience)
+            return self._call_numbered(kind, script, keys, lane, number, *arguments, patience=patience)
         finally:
             self._lanes.append((lane, number))
 
     def _call_numbered(
-        self, script: Script, keys: Sequence[str], lane: str, number: int, *arguments: Any, patience: float
-    ) -> Any:
+        self,
+        kind: Kind[T],
+        script: Script,
+        keys: Sequence[str],
+        lane: str,
+        number: int,
+        *arguments: Any,
+        patience: float,
+    ) -> T:
         # As long as a call may be sent again: the last attempt begins when patience ends, and takes
         # some answers for connecting.
         remembered = round(patience + 10 * self._answer + 1)
         rest = (len(keys) + 1, *keys, f"{self._tag}:call:{lane}", number, remembered, *arguments)
-        return self.run(lambda link: link.run(script, rest), patience, is_write=True)
+        return self.run(lambda link: kind(link.run(script, rest)), patience, is_write=True)
 
     def run(
         self, action: Callable[[Link], T], patience: float, *, is_write: bool = False, tells: bool = False
@@ -145,13 +158,10 @@ class Client:
                 if tells and patience - left > _QUIET and (reason := told(error)) != waits_for:
                     waits_for = reason
                     _logger.warning("Waiting up to %.0f s for the Redis server %s: %s.", left, self, reason)
-            except Exception as error:
+            except Exception:
                 # Closing a connection under a reader makes the client library raise anything.
                 if not self._closed.is_set():
-                    if not isinstance(error, _MISREAD):
-                        raise
-                    foreign = InvalidResponse(f"it answers as no Redis server does ({type(error).__name__})")
-                    raise explain(foreign, str(self), is_write) from error
+                    raise
                 in_doubt |= is_write and link is not None
             self._closed.wait(random.uniform(pause / 2, pause))
             pause = min(2 * pause, 0.5)

@@ -15,6 +15,7 @@ from redis.exceptions import TimeoutError as NoReplyError
 from redis.retry import Retry
 
 from rendezvous_core import Endpoint
+from rendezvous_redis._reader import ReplyReader
 from rendezvous_redis._target import Credentials
 
 _PIECE = 1 << 20
@@ -65,6 +66,7 @@ def connect(
         "retry": Retry(NoBackoff(), 0),
         "protocol": 2,
         "socket_read_size": 65536,
+        "parser_class": ReplyReader,
         **_NAMELESS,
     }
     kind: Any

@@ -7,7 +7,6 @@ from typing import Any, TypeAlias
 
 from redis.exceptions import (
     ConnectionError,
-    InvalidResponse,
     NoScriptError,
     RedisError,
     ResponseError,
@@ -16,44 +15,13 @@ from redis.exceptions import (
 
 from rendezvous_core import Endpoint
 from rendezvous_redis._connections import abort, connect, explain_hang_up
+from rendezvous_redis._reader import ReplyReader
 from rendezvous_redis._scripts import Script
 from rendezvous_redis._target import Credentials, Target
 
 Command: TypeAlias = tuple[Any, ...]
 Address: TypeAlias = Endpoint | str
 """Host and port, or the path of a socket."""
-
-
-_LONGEST = 1 << 30
-"""Bytes of a reply: a server that sends more is none, or means harm."""
-
-_SLOWEST = 1 << 16
-"""Bytes a second at which a reply comes at least, once its time is over."""
-
-
-class _Meter:
-    """The socket that redis-py reads from: lets a reply neither grow nor last without a bound."""
-
-    def __init__(self, source: Any) -> None:
-        self._source = source
-        self.begin(0.0)
-
-    def begin(self, patience: float) -> None:
-        """Expect another reply, for so many seconds."""
-        self._received = 0
-        self._deadline = time.monotonic() + patience
-
-    def recv(self, size: int) -> bytes:
-        data: bytes = self._source.recv(size)
-        self._received += len(data)
-        if self._received > _LONGEST:
-            raise InvalidResponse(f"a reply of more than {_LONGEST} bytes")
-        if time.monotonic() > self._deadline + self._received / _SLOWEST:
-            raise TimeoutError("the reply comes too slowly")
-        return data
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._source, name)
 
 
 class Link:
@@ -83,11 +51,7 @@ class Link:
             self._connection = connect(
                 address, credentials, 0 if sentinel else target.db, target.tls, self._patience
             )
-        buffer: Any = getattr(self._connection._parser, "_buffer", None)
-        if hasattr(buffer, "_sock"):  # hiredis reads by itself, and cannot be metered
-            self._meter = buffer._sock = _Meter(buffer._sock)
-        else:
-            self._meter = _Meter(None)
+        self._reader: ReplyReader = self._connection._parser
         self.alive_at = time.monotonic()
         """When the server was last heard of over this connection."""
 
@@ -133,17 +97,13 @@ class Link:
         limit = self._patience if self._is_new else self.timeout
         if not self.has_reply(limit):
             raise TimeoutError(f"no reply within {limit:.3g} s")
-        self._meter.begin(limit)
+        self._reader.begin(limit)
         try:
             with self._explained():
                 reply = self._connection.read_response(disconnect_on_error=False)
         except ResponseError:
             self._heard()
             raise
-        except (ValueError, RecursionError, OverflowError, MemoryError) as error:
-            # What redis-py lets out where the reply is none of Redis'.
-            self.close()
-            raise InvalidResponse(f"no reply of a Redis server ({type(error).__name__})") from error
         self._heard()
         return reply
 
@@ -156,7 +116,7 @@ class Link:
 
     def has_reply(self, timeout: float) -> bool:
         """Wait for a reply to arrive; raises where the server has closed the connection."""
-        self._meter.begin(timeout + self.timeout)
+        self._reader.begin(timeout + self.timeout)
         with self._explained():
             return bool(self._connection.can_read(timeout))
 

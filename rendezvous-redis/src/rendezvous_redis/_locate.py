@@ -3,7 +3,7 @@
 import math
 import time
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from typing import Protocol, TypeVar
 
 from redis.crc import key_slot
 from redis.exceptions import ConnectionError, MovedError, RedisError
@@ -11,7 +11,10 @@ from redis.exceptions import ConnectionError, MovedError, RedisError
 from rendezvous_core import Endpoint
 from rendezvous_redis._errors import AskedError, NoMasterError, UnknownMasterError, is_passing
 from rendezvous_redis._link import Address, Command, Link
+from rendezvous_redis._replies import Kind, Slots, first_text, listed, optional, place, slots
 from rendezvous_redis._target import Target
+
+T = TypeVar("T")
 
 _PATIENCE = 1.0
 """Seconds after which the next one is asked."""
@@ -71,22 +74,22 @@ class _Sentinels:
         failures: dict[Endpoint, RedisError] = {}
         for host in self._hosts:
             try:
-                found = _ask(self._target, host, command, deadline, sentinel=True)
+                found = _ask(optional(place), self._target, host, command, deadline, sentinel=True)
             except RedisError as error:
                 failures[host] = error
                 continue
             if found:
                 self._hosts = tuple(dict.fromkeys((host, *self._hosts)))
-                return Endpoint(found[0].decode(), int(found[1]))
+                return found
         if not failures:
             raise UnknownMasterError(f"the Sentinels know no master named {self._target.master!r}")
         raise _failure("Sentinel", failures)
 
     def admit(self, link: Link) -> None:
         """A Sentinel may still name a server that has just been, or is about to be, deposed."""
-        (role,) = link.exchange(("ROLE",))
-        if role[0] != b"master":
-            raise NoMasterError(f"{link.address} is a {role[0].decode()}, not yet or no longer the master")
+        role = first_text(link.exchange(("ROLE",))[0])
+        if role != "master":
+            raise NoMasterError(f"{link.address} is a {role:.20}, not yet or no longer the master")
 
 
 class _Cluster:
@@ -103,7 +106,7 @@ class _Cluster:
         failures: dict[Endpoint, RedisError] = {}
         for node in self._nodes:
             try:
-                ranges = _ask(self._target, node, ("CLUSTER", "SLOTS"), deadline)
+                ranges = _ask(listed(slots), self._target, node, ("CLUSTER", "SLOTS"), deadline)
             except RedisError as error:
                 failures[node] = error
                 continue
@@ -118,17 +121,18 @@ class _Cluster:
         """The wrong node says so itself, at the first command."""
 
 
-def primaries(ranges: Sequence[Any], link: Link) -> list[Address]:
+def primaries(ranges: Sequence[Slots], link: Link) -> list[Address]:
     """Return who serves ``ranges``, the answer of the node of a cluster that ``link`` leads to."""
     asked = _asked(link)
-    return list(dict.fromkeys(_address(asked, *servers[0]) for _, _, *servers in ranges if servers))
+    return list(dict.fromkeys(_address(asked, each.servers[0]) for each in ranges if each.servers))
 
 
 def moved_to(error: MovedError, link: Link) -> Address | None:
     """Return where the node of a cluster that ``link`` leads to says that the slot is."""
     asked = _asked(link)
     if error.host == "?":
-        return _read_slots(link.exchange(("CLUSTER", "SLOTS"))[0], error.slot_id, asked)[0]
+        ranges = listed(slots)(link.exchange(("CLUSTER", "SLOTS"))[0])
+        return _read_slots(ranges, error.slot_id, asked)[0]
     return Endpoint(error.host or asked.host, error.port)
 
 
@@ -136,22 +140,21 @@ def _asked(link: Link) -> Endpoint:
     return link.address if isinstance(link.address, Endpoint) else Endpoint("localhost", 0)
 
 
-def _read_slots(ranges: Sequence[Any], slot: int, asked: Endpoint) -> tuple[Endpoint | None, list[Endpoint]]:
+def _read_slots(
+    ranges: Sequence[Slots], slot: int, asked: Endpoint
+) -> tuple[Endpoint | None, list[Endpoint]]:
     """Return the node that serves ``slot``, and all nodes, as ``asked`` names them."""
     owner, nodes = None, []
-    for first, last, *servers in ranges:
-        nodes += [_address(asked, *server) for server in servers]
-        if first <= slot <= last:
-            owner = nodes[-len(servers)]
+    for first, last, servers in ranges:
+        named = [_address(asked, server) for server in servers]
+        nodes += named
+        if named and first <= slot <= last:
+            owner = named[0]
     return owner, nodes
 
 
-def _address(asked: Endpoint, host: bytes | None, port: int, *more: Any) -> Endpoint:
-    """Without a host it is the one that was asked; a name that is to be told but unknown has an IP beside."""
-    if host == b"?":
-        further = more[1] if len(more) > 1 else []
-        host = dict(zip(further[::2], further[1::2], strict=False)).get(b"ip", host)
-    return Endpoint((host or b"").decode() or asked.host, port)
+def _address(asked: Endpoint, server: Endpoint) -> Endpoint:
+    return Endpoint(server.host or asked.host, server.port)
 
 
 def _failure(kind: str, failures: Mapping[Endpoint, RedisError]) -> RedisError:
@@ -165,12 +168,14 @@ def _failure(kind: str, failures: Mapping[Endpoint, RedisError]) -> RedisError:
     return NoMasterError(f"no {kind} tells where the server is: {told}")
 
 
-def _ask(target: Target, host: Endpoint, command: Command, deadline: float, sentinel: bool = False) -> Any:
+def _ask(
+    kind: Kind[T], target: Target, host: Endpoint, command: Command, deadline: float, sentinel: bool = False
+) -> T:
     timeout = min(deadline - time.monotonic(), _PATIENCE)
     if timeout <= 0:
         raise ConnectionError("no time left to ask")
     link = Link(target, host, timeout, sentinel=sentinel)
     try:
-        return link.exchange(command)[0]
+        return kind(link.exchange(command)[0])
     finally:
         link.close()

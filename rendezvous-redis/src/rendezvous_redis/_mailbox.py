@@ -11,11 +11,15 @@ from secrets import token_hex
 
 from rendezvous_core import RendezvousConnectionError, RendezvousError
 from rendezvous_redis._link import Link
+from rendezvous_redis._replies import data, each, listed, nothing, optional, text
 from rendezvous_redis._run import RedisRun
 from rendezvous_redis._store_scripts import AWAIT, FORGET
 
 _SLICE = 5.0
 """Seconds after which it is looked again, whatever became of the mail."""
+
+_MAIL = optional(each(each(data, listed(each(data, each(data, text))))))
+"""What is new in the one stream that is read."""
 
 
 class _Wait:
@@ -89,7 +93,7 @@ class Mailbox:
         if unwanted:
             with suppress(RendezvousError):
                 self._run.client.call_script(
-                    FORGET, [self._run.keys.waiters], self._id, *unwanted, patience=0.0
+                    nothing, FORGET, [self._run.keys.waiters], self._id, *unwanted, patience=0.0
                 )
         return wait.missing
 
@@ -122,12 +126,11 @@ class Mailbox:
         place = (f"{self._run.keys.waiters}:{self._id}", self._read_to)
         block = max(1, round(patience * 1000))
         link.send(("XREAD", "COUNT", 1000, "BLOCK", block, "STREAMS", *place))
-        mail = link.read_late(patience)
-        if mail is None:
+        mail = _MAIL(link.read_late(patience))
+        if not mail or not (entries := mail[0][1]):
             return None
-        ((_, entries),) = mail
         self._read_to = entries[-1][0]
-        return {fields[1].decode() for _, fields in entries}
+        return {name for _, (_, name) in entries}
 
     def _look(self, names: Collection[str], deadline: float) -> None:
         """Release those who wait for what is there; the rest is announced to the server as awaited."""
@@ -136,13 +139,14 @@ class Mailbox:
         run, keys = self._run, self._run.keys
         patience = min(run.patience, max(1.0, deadline - time.monotonic()))
         there = run.client.call_script(
+            listed(text),
             AWAIT,
             (keys.values, keys.queues, keys.waiters),
             *(run.ttl, self._id, *names),
             patience=patience,
         )
         with self._lock:
-            for name in map(bytes.decode, there):
+            for name in there:
                 for wait in self._waits.pop(name, ()):
                     wait.missing.discard(name)
                     if not wait.missing:

@@ -1,6 +1,5 @@
 """The data of one run on one server, as backend and store share them."""
 
-from collections.abc import Sequence
 from secrets import token_hex
 
 from redis.exceptions import ResponseError
@@ -9,6 +8,7 @@ from rendezvous_redis._client import Client
 from rendezvous_redis._keys import Keys, keys_of, tag_of
 from rendezvous_redis._link import Link
 from rendezvous_redis._options import RedisOptions
+from rendezvous_redis._replies import pairs, text
 from rendezvous_redis._scripts import CHECK
 from rendezvous_redis._target import parse_target
 
@@ -62,15 +62,14 @@ class RedisRun:
         """Raise what the server refuses, now rather than in the middle of a round."""
         name = token_hex(8)
         keys = (*self.keys, *(f"{self._tag}:check:{name}:{number}" for number in range(4)))
-        refused: Sequence[bytes]
         refused, _ = link.exchange(
             ("EVAL", CHECK.source, len(keys), *keys, self.ttl),
             ("EVALSHA", CHECK.sha, 0),
         )
         replies = {
-            command.decode(): reply.decode()
-            for command, reply in zip(refused[::2], refused[1::2], strict=True)
-            if b"OOM" not in reply  # who only looks needs no memory; writes tell
+            command: reply
+            for command, reply in pairs(text, text)(refused).items()
+            if "OOM" not in reply  # who only looks needs no memory; writes tell
         }
         if replies:
             raise ResponseError(f"{', '.join(replies)}: {next(iter(replies.values()))}")

@@ -1,11 +1,12 @@
 """All runs on a server, or on a cluster."""
 
 import re
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import closing
 from urllib.parse import quote, unquote
 
-from redis.exceptions import ResponseError
+from redis.exceptions import InvalidResponse, ResponseError
 
 from rendezvous_core import Runs, StoredRun
 from rendezvous_redis._client import Client
@@ -14,10 +15,15 @@ from rendezvous_redis._keys import keys_of, tag_of
 from rendezvous_redis._link import Address, Link
 from rendezvous_redis._locate import primaries
 from rendezvous_redis._options import RedisOptions
+from rendezvous_redis._replies import data, each, listed, number, optional, pairs, slots, text
 from rendezvous_redis._target import parse_target
 
 _PAGE = 1000
 """So many keys the server looks at in one step."""
+_LONGEST = 300.0
+"""Seconds that going through all keys may take."""
+_MOST = 1 << 20
+"""Runs on a server."""
 
 
 class RedisRuns(Runs):
@@ -47,7 +53,7 @@ class RedisRuns(Runs):
     def delete(self, run_id: str) -> None:
         """See base class; atomic here. What single waiters were told expires by itself."""
         with closing(self._open(run_id)) as client:
-            client.call("DEL", *keys_of(tag_of(self._prefix, run_id)), patience=self._patience)
+            client.call(number, "DEL", *keys_of(tag_of(self._prefix, run_id)), patience=self._patience)
 
     def close(self) -> None:
         """See base class."""
@@ -69,24 +75,27 @@ class RedisRuns(Runs):
     def _read_from(self, link: Link) -> Iterator[tuple[str, StoredRun]]:
         start, end = f"{{{quote(self._prefix, safe='/:')}:", "}:state"
         name = re.compile(f"{re.escape(start)}([^:}}]+){re.escape(end)}")
-        cursor, found = b"0", set[str]()
+        cursor, found, deadline = b"0", set[str](), time.monotonic() + _LONGEST
         while True:
-            ((cursor, page),) = link.exchange(("SCAN", cursor, "MATCH", f"{start}*{end}", "COUNT", _PAGE))
-            found.update(match[1] for key in page if (match := name.fullmatch(key.decode(errors="replace"))))
+            (reply,) = link.exchange(("SCAN", cursor, "MATCH", f"{start}*{end}", "COUNT", _PAGE))
+            cursor, page = each(data, listed(text))(reply)
+            found.update(match[1] for key in page if (match := name.fullmatch(key)))
             if cursor == b"0":
                 break
+            if time.monotonic() > deadline or len(found) > _MOST:
+                raise InvalidResponse(f"it lists keys without an end, for {_LONGEST:g} s or {_MOST} runs")
         for run_id in map(unquote, sorted(found)):
             keys = keys_of(tag_of(self._prefix, run_id))
-            (state,), listed = link.exchange(("HMGET", keys.state, "data"), ("HGETALL", keys.members))
+            replies = link.exchange(("HMGET", keys.state, "data"), ("HGETALL", keys.members))
+            (state,), members = each(each(optional(data)), pairs(text, data))(replies)
             if state is not None:
-                members = zip(listed[::2], listed[1::2], strict=True)
-                yield run_id, StoredRun(state, {node.decode(): record for node, record in members})
+                yield run_id, StoredRun(state, members)
 
 
 def _servers(link: Link) -> list[Address]:
     """Where the keys are, of all that ``link`` leads to."""
     try:
-        (ranges,) = link.exchange(("CLUSTER", "SLOTS"))
+        ranges = listed(slots)(link.exchange(("CLUSTER", "SLOTS"))[0])
     except ResponseError as error:
         if is_passing(error):
             raise

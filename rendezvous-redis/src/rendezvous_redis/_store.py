@@ -3,14 +3,17 @@
 import time
 import weakref
 from collections.abc import Collection, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 from rendezvous_core import PrefixStore, QueueEmptyError, RendezvousTimeoutError, Store
 from rendezvous_core.ports.store import DEFAULT_TIMEOUT, Timeout, Value, check_pairs, encode, keys_timeout
 from rendezvous_redis._mailbox import Mailbox
+from rendezvous_redis._replies import Kind, data, each, listed, number, optional, refuse, text
 from rendezvous_redis._run import RedisRun
 from rendezvous_redis._scripts import Script
 from rendezvous_redis._store_scripts import ADD, APPEND, COMPARE_SET, DELETE, POP, PUSH, SET
+
+T = TypeVar("T")
 
 
 class RedisStore(Store):
@@ -42,7 +45,7 @@ class RedisStore(Store):
         """See base class; atomic here."""
         check_pairs(keys, values)
         pairs = [each for key, value in zip(keys, values, strict=True) for each in (key, encode(value))]
-        self._write(SET, *pairs)
+        self._write(data, SET, *pairs)
 
     def get(self, key: str) -> bytes:
         """See base class."""
@@ -52,7 +55,7 @@ class RedisStore(Store):
         """See base class."""
         deadline = time.monotonic() + self._limit(None)
         while keys:
-            found = self._read("HMGET", *keys)
+            found = self._read(each(*[optional(data)] * len(keys)), "HMGET", *keys)
             values = [value for value in found if value is not None]
             if len(values) == len(keys):
                 return values
@@ -62,21 +65,21 @@ class RedisStore(Store):
 
     def add(self, key: str, amount: int) -> int:
         """See base class. The sum must fit into 64 bits."""
-        total = self._write(ADD, key, int(amount))
-        if total == b"!":
+        total = self._write(_sum, ADD, key, int(amount))
+        if total is None:
             raise ValueError(
                 f"The key {key!r} holds no integer to which {amount} could be added within 64 bits."
             )
-        return int(total)
+        return total
 
     def append(self, key: str, value: Value) -> None:
         """See base class."""
-        self._write(APPEND, key, encode(value))
+        self._write(data, APPEND, key, encode(value))
 
     def compare_set(self, key: str, expected_value: Value, desired_value: Value) -> bytes:
         """See base class."""
         expected, desired = encode(expected_value), encode(desired_value)
-        outcome = self._write(COMPARE_SET, key, expected, desired)
+        outcome = self._write(_outcome, COMPARE_SET, key, expected, desired)
         return desired if outcome == b"=" else expected if outcome == b"?" else outcome[1:]
 
     def check(self, keys: Sequence[str]) -> bool:
@@ -92,26 +95,26 @@ class RedisStore(Store):
 
     def delete_key(self, key: str) -> bool:
         """See base class."""
-        return self._write(DELETE, key) == b"1"
+        return self._write(data, DELETE, key) == b"1"
 
     def num_keys(self) -> int:
         """See base class."""
-        return int(self._run.client.call("HLEN", self._run.keys.values, patience=self._run.patience))
+        return self._read(number, "HLEN")
 
     def list_keys(self) -> list[str]:
         """See base class."""
-        return [key.decode() for key in self._read("HKEYS")]
+        return self._read(listed(text), "HKEYS")
 
     def queue_push(self, key: str, value: Value) -> None:
         """See base class."""
-        self._write(PUSH, key, encode(value), data=self._run.keys.queues)
+        self._write(data, PUSH, key, encode(value), hash_=self._run.keys.queues)
 
     def queue_pop(self, key: str, block: bool = True, timeout: Timeout | None = None) -> bytes:
         """See base class."""
         limit = self._limit(timeout)
         deadline = time.monotonic() + limit
         while True:
-            outcome = self._write(POP, key, data=self._run.keys.queues)
+            outcome = self._write(_outcome, POP, key, hash_=self._run.keys.queues)
             if outcome != b"?":
                 return outcome[1:]
             if not block:
@@ -124,8 +127,8 @@ class RedisStore(Store):
     def queue_len(self, key: str) -> int:
         """See base class."""
         command = ("HMGET", self._run.keys.queues, f"h{key}", f"t{key}")
-        head, tail = self._run.client.call(*command, patience=self._run.patience)
-        return int(tail or 0) - int(head or 0)
+        head, tail = self._run.client.call(_ENDS, *command, patience=self._run.patience)
+        return (tail or 0) - (head or 0)
 
     def view(self, prefix: str) -> Store:
         """See base class. The keys of a view expire by themselves once no node holds it any more.
@@ -137,23 +140,19 @@ class RedisStore(Store):
     def forget(self, prefix: str) -> None:
         """Do nothing: the keys of a `view` expire by themselves."""
 
-    def _write(self, script: Script, *arguments: Any, data: str | None = None) -> bytes:
+    def _write(self, kind: Kind[T], script: Script, *arguments: Any, hash_: str | None = None) -> T:
         run = self._run
-        keys = (data or run.keys.values, run.keys.waiters)
-        reply: bytes = run.client.call_once(script, keys, run.ttl, *arguments, patience=run.patience)
-        return reply
+        keys = (hash_ or run.keys.values, run.keys.waiters)
+        return run.client.call_once(kind, script, keys, run.ttl, *arguments, patience=run.patience)
 
-    def _read(self, command: str, *keys: str) -> list[Any]:
-        found: list[Any] = self._run.client.call(
-            command, self._run.keys.values, *keys, patience=self._run.patience
-        )
-        return found
+    def _read(self, kind: Kind[T], command: str, *keys: str) -> T:
+        return self._run.client.call(kind, command, self._run.keys.values, *keys, patience=self._run.patience)
 
     def _missing(self, keys: Sequence[str]) -> list[str]:
         if not keys:
             return []
         commands = [("HEXISTS", self._run.keys.values, key) for key in keys]
-        there = self._run.client.call_all(*commands, patience=self._run.patience)
+        there = self._run.client.call_all(listed(number), *commands, patience=self._run.patience)
         return [key for key, is_there in zip(keys, there, strict=True) if not is_there]
 
     def _await(
@@ -163,6 +162,18 @@ class RedisStore(Store):
             missing = [name[1:] for name in self._mailbox.wait([f"k{key}" for key in missing], deadline)]
         if missing:
             raise keys_timeout(limit, set(missing), set(keys).difference(missing))
+
+
+_ENDS = each(optional(number), optional(number))
+"""The first and the last item of a queue."""
+
+
+def _sum(reply: Any) -> int | None:
+    return None if reply == b"!" else number(reply)
+
+
+def _outcome(reply: Any) -> bytes:
+    return found if (found := data(reply))[:1] in (b"=", b"?", b"!") else refuse(reply)
 
 
 class _View(PrefixStore):

@@ -23,8 +23,8 @@ _OPTIONS = [
     ("grpc.http2.max_pings_without_data", 0),
     # Messages are small: to measure how many bytes fit on the way would double the packets.
     ("grpc.http2.bdp_probe", 0),
-    # The server decides what is too large.
-    ("grpc.max_receive_message_length", -1),
+    # The server decides what is too large; one that sends more than a GiB is none, or means harm.
+    ("grpc.max_receive_message_length", 1 << 30),
     ("grpc.max_send_message_length", -1),
     # Clients, and forked children above all, must not share the sockets of other clients.
     ("grpc.use_local_subchannel_pool", 1),
