@@ -132,10 +132,7 @@ def test_a_third_party_backend_serves_stock_torchrun(tmp_path: Path, torchrun: T
         "dist.init_process_group('gloo')\n"
         "total = torch.ones(1)\n"
         "dist.all_reduce(total)\n"
-        "model = torch.nn.parallel.DistributedDataParallel(torch.nn.Linear(1, 1, bias=False))\n"
-        "model(total * dist.get_rank()).backward()\n"
-        "gradient = float(next(model.parameters()).grad)\n"
-        "print('total', int(total), gradient, os.environ['TORCHELASTIC_RUN_ID'])\n"
+        "print('total', int(total), os.environ['TORCHELASTIC_RUN_ID'])\n"
         "dist.destroy_process_group()\n"
     )
     agents = [
@@ -150,7 +147,7 @@ def test_a_third_party_backend_serves_stock_torchrun(tmp_path: Path, torchrun: T
     for agent in agents:
         printed, errors = agent.communicate(timeout=PATIENCE)
         assert agent.returncode == 0, errors
-        assert [line for line in printed.splitlines() if not is_gloos(line)] == ["total 2 1.0 job"]
+        assert [line for line in printed.splitlines() if not is_gloos(line)] == ["total 2 job"]
 
 
 def test_an_unknown_backend_is_told_with_those_there_are(torchrun: Torchrun) -> None:
