@@ -7,7 +7,7 @@ import pytest
 
 from rendezvous_core import RendezvousParameters, RendezvousStateError
 from rendezvous_core.dynamic.creation import create_handler
-from rendezvous_core.dynamic.launchers import RANK_VARIABLES, find_rank_hint
+from rendezvous_core.dynamic.launchers import RANK_VARIABLES, find_job, find_rank_hint
 from rendezvous_core.testing.memory import MemoryBackend, MemoryServer, MemoryStore
 from tests.core.handler.groups import PATIENCE, Group, eventually, group, kill
 
@@ -140,6 +140,23 @@ def test_the_launcher_says_where_a_node_stands(environment: dict[str, str], hint
 )
 def test_torchrun_says_it_on_its_command_line(command: list[str], hint: int) -> None:
     assert find_rank_hint({"SLURM_NODEID": "7"}, command) == hint
+
+
+def test_torchrun_tells_what_it_runs() -> None:
+    same = {
+        find_job(["/usr/bin/torchrun", *options, "train.py", "--lr", "1"])
+        for options in (
+            [],
+            ["--nnodes=1:4", "--node-rank", "3", "--rdzv_conf", "a=b"],
+            ["--standalone", "--nproc_per_node", "2", "-r", "3", "-t3"],
+            ["--stand", "--no_py", "--"],
+        )
+    }
+    assert len(same) == 1
+    for other in (["train.py", "--lr", "2"], ["other.py", "--lr", "1"], ["train.py", "--lr 1"], []):
+        assert find_job(["torchrun", *other]) not in same
+    assert find_job(["train.py", "--lr", "1"]) == ""
+    assert find_job([]) == ""
 
 
 def test_a_hint_that_is_given_goes_before_the_launchers(monkeypatch: pytest.MonkeyPatch) -> None:

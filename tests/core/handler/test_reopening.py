@@ -1,5 +1,7 @@
 """A run id that is used again: refused with the remedies, or begun anew; and jobs without an id."""
 
+import sys
+
 import pytest
 
 from rendezvous_core import (
@@ -87,3 +89,22 @@ def test_two_jobs_without_an_id_at_once_are_told() -> None:
     # It came before the first one ended, or after that.
     error = asked.exception(PATIENCE)
     assert error is None or "--rdzv-id" in str(error)
+
+
+def test_jobs_without_an_id_that_run_something_else_do_not_meet(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nor is the group disturbed, which is not full; nodes of one job meet as ever."""
+    server = MemoryServer()
+
+    def started(*words: str) -> DynamicRendezvousHandler:
+        monkeypatch.setattr(sys, "argv", ["/usr/bin/torchrun", *words])
+        return node(server, "none", 2)
+
+    first = started("--node-rank=0", "train.py", "--lr=1")
+    asked = start(first.next_rendezvous)
+    with pytest.raises(RendezvousStateError, match=r"another command .*--rdzv-id"):
+        started("train.py", "--lr=2").next_rendezvous()
+    second = started("--node-rank=1", "train.py", "--lr=1")
+    assert second.next_rendezvous().world_size == asked.result(PATIENCE).world_size == 2
+    first.shutdown()
+    second.shutdown()
+    work(*[started("other.py") for _ in range(2)])

@@ -48,7 +48,8 @@ def create_handler(params: Any) -> TorchrunHandler:
     name = _backend(given)
     if params.run_id == "none":
         _logger.warning(
-            "torchrun was called without --rdzv-id: all such jobs of one server meet in the run 'none'."
+            "torchrun was called without --rdzv-id: all such jobs of one server meet in the run 'none', and "
+            "while there is room two of the same command are taken for nodes of one job."
         )
     own = {option.name for option in OF_TORCHRUN}
     others = {key: value for key, value in params.config.items() if key not in own}

@@ -2,11 +2,13 @@
 
 import os
 import socket
+import sys
 import uuid
 from collections.abc import Mapping, Sequence
 
 from rendezvous_core.dynamic.driver import Driver
 from rendezvous_core.dynamic.history import Recorder, history_store
+from rendezvous_core.dynamic.launchers import find_job
 from rendezvous_core.dynamic.performing import Performer
 from rendezvous_core.dynamic.reporting import Reporter
 from rendezvous_core.over_register.backend import with_members
@@ -48,22 +50,23 @@ def make_driver(
         rank_hint=None if rank_hint is None else RANK_HINT.check(rank_hint),
         metadata=check_metadata({} if metadata is None else metadata),
     )
+    has_id = settings.run_id != NO_ID
     node = Node(
         member,
         settings.run_id,
-        agreed(settings),
+        agreed(settings, "" if has_id else find_job(sys.argv)),
         timing,
         lambda: uuid.uuid4().hex,
         _rank,
-        reopens=reopen or settings.run_id == NO_ID,
-        has_id=settings.run_id != NO_ID,
+        reopens=reopen or not has_id,
+        has_id=has_id,
     )
     performer = Performer(backend, settings.timeout.heartbeat.total_seconds())
     recorder = Recorder(history_store(store, backend, settings.run_id), settings.run_id)
     return Driver(node, performer, Reporter(settings.run_id, recorder))
 
 
-def agreed(settings: RendezvousSettings) -> Settings:
+def agreed(settings: RendezvousSettings, job: str = "") -> Settings:
     """Return what all nodes of a run have to agree on."""
     return Settings(
         settings.min_nodes,
@@ -71,6 +74,7 @@ def agreed(settings: RendezvousSettings) -> Settings:
         settings.nodes_multiple_of,
         settings.last_call,
         settings.admit_newcomers,
+        job,
     )
 
 

@@ -151,13 +151,7 @@ class Participant:
             self.quit("leave")
         elif self._mismatched():
             if self._moves > 1:
-                self.refuse(
-                    RendezvousStateError(
-                        f"This node's settings differ from those of the running group of '{self._run}': "
-                        f"{self._settings.difference(state.settings)}. "
-                        f"Start all nodes of a run with the same settings.{'' if self._has_id else _NO_ID}"
-                    )
-                )
+                self.refuse(self._differs(state))
         elif me.intent in ("join", "cancel") and (rank := state.rank(me.node, me.ticket)) is not None:
             self.member = replace(me, intent="join")
             self.outcome = self.joined = Joined(state.round, state.round_id, rank, len(state.roster))
@@ -175,6 +169,18 @@ class Participant:
         return RendezvousClosedError(
             f"{closed}: no round forms under this run id any more. Choose another one, remove this run with "
             f"'rdzv delete --run-id {shlex.quote(self._run)}', or begin it anew with the option reopen=true."
+        )
+
+    def _differs(self, state: State) -> RendezvousError:
+        difference = self._settings.difference(state.settings)
+        if not difference:
+            return RendezvousStateError(
+                f"Another job is in the run '{self._run}': its nodes were started with another command than "
+                f"this one.{_NO_ID} So are nodes of one job whose commands differ: give all of them the same."
+            )
+        return RendezvousStateError(
+            f"This node's settings differ from those of the running group of '{self._run}': {difference}. "
+            f"Start all nodes of a run with the same settings.{'' if self._has_id else _NO_ID}"
         )
 
     def _shut_out(self) -> RendezvousError:

@@ -46,6 +46,8 @@ class Settings(Struct, frozen=True):
     """When a round that forms again is complete below ``max_nodes`` (Rule 17)."""
     admit_newcomers: Admission = "at_once"
     """When newcomers call a running round to the next one; a number is of seconds (Rule 18)."""
+    job: Id = ""
+    """Tells jobs apart that meet in a run without an id of its own, as far as that can be told."""
 
     @property
     def least(self) -> int:
@@ -63,11 +65,11 @@ class Settings(Struct, frozen=True):
         return size if size >= self.least else 0
 
     def difference(self, other: "Settings") -> str:
-        """Say which values differ: those of this one are here, those of ``other`` there."""
+        """Say which values differ: those of this one are here, those of ``other`` there; but for `job`."""
         return ", ".join(
             f"{name} is {getattr(self, name)} here and {getattr(other, name)} there"
             for name in self.__struct_fields__
-            if getattr(self, name) != getattr(other, name)
+            if name != "job" and getattr(self, name) != getattr(other, name)
         )
 
 
