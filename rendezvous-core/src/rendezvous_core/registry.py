@@ -17,7 +17,7 @@ from rendezvous_core.ports.options import Option, check_options
 from rendezvous_core.ports.parameters import RendezvousParameters
 from rendezvous_core.ports.redaction import redact
 from rendezvous_core.ports.runs import Runs
-from rendezvous_core.ports.settings import HANDLER_OPTIONS, SEAL_STORE, SECRET
+from rendezvous_core.ports.settings import HANDLER_OPTIONS, SEAL_STORE, SEALING, SECRET
 from rendezvous_core.ports.spelling import nearest
 from rendezvous_core.ports.store import Store
 
@@ -99,7 +99,6 @@ class RendezvousHandlerRegistry:
             declared = _check_options(plugin, params)
             if declared is None:
                 _warn_of_misspelt(plugin, params)
-            _check_sealable(plugin, params.backend, declared or ())
             handler = plugin.call("rendezvous_handler", RendezvousHandler, params=params)
             if handler is None:
                 handler = _dynamic_handler(plugin, params)
@@ -201,24 +200,26 @@ def backend_options(params: RendezvousParameters) -> tuple[Option, ...] | None:
 
 def _check_options(plugin: Plugin, params: RendezvousParameters) -> tuple[Option, ...] | None:
     options = plugin.options(params)
+    _check_sealable(plugin, params, options or ())
     if options is not None:
         params.declare({name: option.secret for option in options for name in option.names})
         check_options(params.backend, params.config, options)
     return options
 
 
-def _check_sealable(plugin: Plugin, name: str, options: tuple[Option, ...]) -> None:
-    """Refuse a secret of the environment where the backend would not seal with it."""
+def _check_sealable(plugin: Plugin, params: RendezvousParameters, options: tuple[Option, ...]) -> None:
+    """Refuse a secret, given or of the environment, where the backend would not seal with it."""
     if plugin.implements("rendezvous_backend") or SECRET in options:
         return
     from rendezvous_core.sealing.keys import FILE_VARIABLE, SECRET_VARIABLE
 
-    for variable in (SECRET_VARIABLE, FILE_VARIABLE):
-        if os.environ.get(variable):
-            raise ValueError(
-                f"The backend '{name}' cannot seal a run with a secret, and {variable} gives one: "
-                "unset it, or choose another backend."
-            )
+    given = [f"the option '{each.name}'" for each in SEALING if params.config.get(each.name)]
+    given += [variable for variable in (SECRET_VARIABLE, FILE_VARIABLE) if os.environ.get(variable)]
+    if given:
+        raise ValueError(
+            f"The backend '{params.backend}' cannot seal a run with a secret, which {given[0]} asks for: "
+            "leave it out, or choose another backend."
+        )
 
 
 def _warn_of_misspelt(plugin: Plugin, params: RendezvousParameters) -> None:

@@ -112,6 +112,9 @@ SEAL_STORE = Option(
     "seal_store", "boolean", "whether the values of the shared store are sealed too, which costs time", False
 )
 
+SEALING = (SECRET, SECRET_FILE, SEAL_STORE)
+"""The options that have what a run keeps sealed."""
+
 HANDLER_OPTIONS = (
     *_TIMEOUTS.values(),
     KEEP_ALIVE_INTERVAL,
@@ -122,9 +125,7 @@ HANDLER_OPTIONS = (
     RANK_HINT,
     REOPEN,
     METADATA,
-    SECRET,
-    SECRET_FILE,
-    SEAL_STORE,
+    *SEALING,
 )
 """The options of the dynamic handler, which every backend has but those that build a handler of their own."""
 

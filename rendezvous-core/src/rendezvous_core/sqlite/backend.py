@@ -13,6 +13,9 @@ from rendezvous_core.sqlite.path import described_default
 from rendezvous_core.sqlite.watch import Row, Topic
 
 _NO_BELL = b""
+_MEMBERS = """
+SELECT node, record FROM members WHERE run = ? AND typeof(node) = 'text' AND typeof(record) = 'blob'
+"""  # what is of other types is nobody's
 
 
 class SqliteBackend(MembershipBackend):
@@ -95,7 +98,7 @@ class SqliteBackend(MembershipBackend):
 
     def members(self) -> Members:
         def collect(connection: sqlite3.Connection) -> Members:
-            records = connection.execute("SELECT node, record FROM members WHERE run = ?", (self._run,))
+            records = connection.execute(_MEMBERS, (self._run,))
             bell = connection.execute("SELECT bell FROM runs WHERE name = ?", (self._run,)).fetchone()
             return Members(dict(records.fetchall()), bell[0] if bell else _NO_BELL)
 

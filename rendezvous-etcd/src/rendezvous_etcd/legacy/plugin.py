@@ -3,15 +3,18 @@
 from collections.abc import Sequence
 
 from rendezvous_core import Option, RendezvousParameters, hookimpl
-from rendezvous_core.ports.settings import HANDLER_OPTIONS
+from rendezvous_core.ports.settings import HANDLER_OPTIONS, SEALING
 from rendezvous_etcd.legacy.handler import EtcdRendezvousHandler, create_rdzv_handler
 from rendezvous_etcd.options import LEGACY_OPTIONS
 
 
 @hookimpl
 def rendezvous_options() -> Sequence[Option]:
-    """Declare the options, and those of the dynamic handler: to change the backend must not be a mistake."""
-    return (*LEGACY_OPTIONS, *HANDLER_OPTIONS)
+    """Declare the options, and those of the dynamic handler: to change the backend must not be a mistake.
+
+    But for a secret: a run that is believed to be sealed must not be open.
+    """
+    return (*LEGACY_OPTIONS, *(each for each in HANDLER_OPTIONS if each not in SEALING))
 
 
 @hookimpl

@@ -6,10 +6,11 @@ import time
 from base64 import b64decode, b64encode
 from collections.abc import Callable, Iterable, Sequence, Set
 from contextlib import suppress
+from typing import Any
 
 import etcd
 
-from rendezvous_core import Store
+from rendezvous_core import RendezvousStateError, Store
 from rendezvous_core.ports.store import DEFAULT_TIMEOUT, Timeout, Value, encode, integer, keys_timeout
 from rendezvous_etcd.v2.backend import EtcdRendezvousBackend
 from rendezvous_etcd.v2.client import EtcdCalls, index_of
@@ -154,7 +155,8 @@ class EtcdStore(Store):
         for each in listed.leaves:
             if not each.dir:
                 name = each.key.rpartition("/")[2].replace("_", "/")
-                found["" if name == _EMPTY else b64decode(name).decode()] = b64decode(each.value)
+                with suppress(ValueError):  # somebody else's
+                    found["" if name == _EMPTY else b64decode(name).decode()] = _value(each)
         return found, listed.etcd_index
 
     def _look(self, keys: Iterable[str]) -> tuple[dict[str, bytes], int]:
@@ -164,7 +166,7 @@ class EtcdStore(Store):
             found, index = self._list() if names else ({}, 0)
             return {key: found[key] for key in names if key in found}, index
         node, index = look(self._calls, self._key(names[0]))
-        return {names[0]: b64decode(node.value)} if node else {}, index
+        return {names[0]: _value(node)} if node else {}, index
 
     def _await(
         self, missing: Set[str], keys: Sequence[str], index: int, limit: float, deadline: float
@@ -195,7 +197,7 @@ class EtcdStore(Store):
         name = self._key(key)
         for attempt in itertools.count():
             node, index = look(self._calls, name)
-            value = change(b64decode(node.value) if node else None)
+            value = change(_value(node) if node else None)
             if value is None:
                 return
             marked = b64encode(value).decode() + "".join(secrets.choice(_MARKS) for _ in range(16))
@@ -203,3 +205,13 @@ class EtcdStore(Store):
             if swap(self._calls, name, marked, unchanged(node), seen, self._ttl):
                 return
             back_off(self._calls, attempt)
+
+
+def _value(node: Any) -> bytes:
+    try:
+        return b64decode(node.value or "")
+    except ValueError as error:
+        raise RendezvousStateError(
+            f"The key {node.key} of etcd holds no value of this library's or torch's: {node.value!r:.80}. "
+            "Delete it, or choose another run id or prefix."
+        ) from error

@@ -192,7 +192,7 @@ class Etcd3RendezvousBackend(MembershipBackend):
         answer = self._client.call("Range", rpc.RangeRequest(key=self._wake, range_end=prefix_end(start)))
         bell = [each for each in answer.kvs if each.key == self._wake]
         records = {
-            each.key[len(start) :].decode(): each.value[NONCE:]
+            each.key[len(start) :].decode(errors="backslashreplace"): each.value[NONCE:]
             for each in answer.kvs
             if each.key.startswith(start)
         }

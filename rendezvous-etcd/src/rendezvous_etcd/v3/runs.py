@@ -30,7 +30,10 @@ class Etcd3Runs(Runs):
             if (state := values.get(path + b"state")) is not None and path + b"token" in values:
                 start = path + b"who/"
                 records = self._range(start, prefix_end(start))
-                members = {key[len(start) :].decode(): value[NONCE:] for key, value in records.items()}
+                members = {
+                    key[len(start) :].decode(errors="backslashreplace"): value[NONCE:]
+                    for key, value in records.items()
+                }
                 runs[segment_text(name.decode(errors="replace"))] = StoredRun(state, members)
         return runs
 

@@ -168,7 +168,10 @@ class Etcd3Store(Store):
     def list_keys(self) -> list[str]:
         """See base class."""
         request = rpc.RangeRequest(key=self._start, range_end=prefix_end(self._start), keys_only=True)
-        return [each.key[len(self._start) :].decode() for each in self._client.call("Range", request).kvs]
+        return [
+            each.key[len(self._start) :].decode(errors="backslashreplace")
+            for each in self._client.call("Range", request).kvs
+        ]
 
     def _key(self, key: str) -> bytes:
         return self._start + key.encode()
