@@ -78,7 +78,7 @@ def own_tests(name: str, python: str, schedules: int = 20_000) -> list[str]:
         others += ["docs", "types", "wheels"]
         # The protocol is the same by any Python.
         simulation = ["tests/simulation", f"--schedules={schedules if is_oldest else 1_000}"]
-        others += [] if is_oldest else ["enumeration"]
+        others += [] if is_oldest else ["enumeration", "specification"]
         return ["tests", *simulation, *(f"--ignore=tests/{each}" for each in others)]
     whole = f"tests/{name.removeprefix('rendezvous-')}"
     # Later Pythons have no small build of torch.
@@ -151,6 +151,8 @@ def run_tests(session: nox.Session, name: str, *chosen: str) -> None:
     session.install(*TEST_TOOLS, *([FUZZER] if name in FUZZED else []), *from_folders(name))
     # Once, before many tests at the same time do each for itself.
     session.run("python", "-c", COMPILE_TORCH, silent=True)
+    if name == "rendezvous-core":
+        provide(session, "spin", "gcc", "libc6-dev")
     if name == "rendezvous-redis":
         # Wheels have no Redis with TLS, and some tests are on networks of their own.
         provide(session, "redis-server", "iproute2")

@@ -4,18 +4,15 @@
 """
 
 import argparse
-import re
 import time
 from collections.abc import Iterator
-from pathlib import Path
 
 from tests.enumeration.bounds import BEYOND, GATE
 from tests.enumeration.scenes import DEATHS, LOSSES, MESSAGES, Bounds
 from tests.enumeration.search import Counts, search
 from tests.enumeration.stepping import UNIT
+from tests.support.pages import put_down
 
-PAGE = Path(__file__).parents[2] / "docs" / "protocol.md"
-MARKS = re.compile(r"(?<=<!-- enumeration -->\n).*(?=<!-- end of enumeration -->)", re.DOTALL)
 HEAD = """\
 | nodes | faults | of which kinds | until | every order until | scenes | steps |
 |---|---|---|---|---|---|---|
@@ -51,7 +48,7 @@ def main() -> None:
         print(line, end="", flush=True)
         table += line
     if options.write:
-        PAGE.write_text(MARKS.sub(lambda _: table, PAGE.read_text()))
+        put_down("protocol.md", "enumeration", table)
 
 
 if __name__ == "__main__":

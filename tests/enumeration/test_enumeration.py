@@ -4,12 +4,13 @@ import time
 
 import pytest
 
-from tests.enumeration.__main__ import HEAD, MARKS, PAGE, row, rows
+from tests.enumeration.__main__ import HEAD, row, rows
 from tests.enumeration.bounds import BEYOND, GATE
 from tests.enumeration.promises import Violation
 from tests.enumeration.scenes import Bounds
 from tests.enumeration.search import Counts, search
 from tests.simulation.bites import BITES, take_out
+from tests.support.pages import standing
 
 AN_HOUR = 3600.0
 BITING = [
@@ -25,7 +26,7 @@ BITING = [
 @pytest.mark.parametrize("bounds", GATE, ids=lambda bounds: heading(bounds).strip("| "))
 def test_every_order_keeps_the_promises(bounds: Bounds) -> None:
     assert search(bounds).whole
-    assert heading(bounds) in published(), "python -m tests.enumeration --write"
+    assert heading(bounds) in standing("protocol.md", "enumeration"), "python -m tests.enumeration --write"
 
 
 @pytest.mark.parametrize(("rule", "kind", "end"), BITING)
@@ -39,7 +40,9 @@ def test_enumeration_misses_a_rule(rule: str, kind: str, end: int, monkeypatch: 
 @pytest.mark.thorough
 @pytest.mark.timeout(3600)
 def test_docs_tell_how_much_is_tried() -> None:
-    assert published() == HEAD + "".join(rows()), "python -m tests.enumeration --write"
+    assert standing("protocol.md", "enumeration") == HEAD + "".join(rows()), (
+        "python -m tests.enumeration --write"
+    )
 
 
 @pytest.mark.thorough
@@ -53,9 +56,3 @@ def test_larger_worlds_keep_the_promises() -> None:
 
 def heading(bounds: Bounds) -> str:
     return row(bounds, Counts(0, 0)).removesuffix("0 | 0 |\n")
-
-
-def published() -> str:
-    found = MARKS.search(PAGE.read_text())
-    assert found, "the docs have lost their marks"
-    return found[0]

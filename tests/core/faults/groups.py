@@ -12,6 +12,7 @@ from pathlib import Path
 from rendezvous_core import RendezvousParameters
 from rendezvous_core.cli.look import RunLook
 from rendezvous_core.cli.lookout import Lookout
+from rendezvous_core.dynamic.history import Happening
 from tests.core.processes import PATIENCE, Event, EventProcess
 
 WORKER = str(Path(__file__).with_name("worker.py"))
@@ -89,6 +90,10 @@ class Group:
                 if event["round"] < newest or event["world_size"] != size:
                     latest[node] = node.wait_for("joined")
         return next(iter(latest.values()))
+
+    def history(self) -> tuple[Happening, ...]:
+        """What the coordinators have put down of the run, as ``rdzv history`` shows it."""
+        return self._lookout.history()
 
     def check(self) -> None:
         """Hold all that any node was ever told against the promises."""
