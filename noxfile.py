@@ -174,8 +174,10 @@ def other_torch(session: nox.Session) -> None:
 
 FRAMEWORKS = (
     "torch",
+    "torchx",
     "accelerate",
     "lightning",
+    "ray[train]",
     "deepspeed",
     "torchft-nightly",
     "jax",
@@ -183,7 +185,7 @@ FRAMEWORKS = (
     "distributed",
     "tensorflow-cpu",
 )
-"""As pip knows them; those whose installation takes long are the second, third and last."""
+"""As pip knows them; accelerate, lightning, Ray and tensorflow-cpu take long to install."""
 
 
 @nox.session(python=pythons("rendezvous-c10d")[0], default=False)
@@ -197,6 +199,11 @@ def frameworks(session: nox.Session) -> None:
         torch = next(each for each in from_folders("rendezvous-c10d") if each.startswith("torch="))
         # What is built from source finds torch, and builds no kernels.
         session.install("--no-build-isolation", framework, torch, env={"DS_BUILD_OPS": "0"})
+    session.env["TORCH_EXTENSIONS_DIR"] = str(Path(session.bin).parent / "extensions")
+    if "deepspeed" in chosen:
+        # Else its first program compiles this; one killed meanwhile leaves a lock that all others wait for.
+        builders = "deepspeed.ops.op_builder"
+        session.run("python", "-c", f"import {builders} as builders; builders.ShareMemCommBuilder().load()")
     session.run("python", "-m", "frameworks", "--write", *chosen)
 
 

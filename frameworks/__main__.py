@@ -27,7 +27,7 @@ def row(case: Case, patience: float) -> tuple[str, bool]:
     """Try one case; return its line of the table, and whether it worked."""
     with tempfile.TemporaryDirectory() as folder, case.meeting(Path(folder)) as met:
         try:
-            times = try_out(case.commands(met), Path(folder), patience, replaced=case.replaced)
+            times = try_out(case.trial(met), Path(folder), patience)
         except DidNotWork as error:
             print(error, flush=True)
             return _line(case, "failed", str(error).partition("\n")[0]), False
@@ -35,7 +35,8 @@ def row(case: Case, patience: float) -> tuple[str, bool]:
 
 
 def _line(case: Case, *cells: str) -> str:
-    return "| " + " | ".join([case.framework, version(case.framework), f"`{case.shown}`", *cells]) + " |"
+    installed = version(case.framework.partition("[")[0])
+    return "| " + " | ".join([case.framework, installed, f"`{case.shown}`", *cells]) + " |"
 
 
 def merged(former: str, lines: list[str]) -> str:
@@ -57,7 +58,7 @@ def main() -> int:
     names = sorted({case.framework for case in CASES})
     parser.add_argument("frameworks", nargs="*", metavar="FRAMEWORK", help=", ".join(names))
     parser.add_argument("--write", action="store_true", help="write the results into docs/frameworks.md")
-    parser.add_argument("--patience", type=float, default=180.0, help="seconds for each thing to happen")
+    parser.add_argument("--patience", type=float, default=600.0, help="seconds for each thing to happen")
     given = parser.parse_args()
     if unknown := sorted({*given.frameworks} - {*names}):
         parser.error(f"nothing is known of {', '.join(unknown)}; there are {', '.join(names)}")

@@ -2,10 +2,11 @@
 
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
+from frameworks.trial import Trial
 from tests.c10d import backends
 from tests.c10d.backends import Backend
 
@@ -28,15 +29,38 @@ class Case(NamedTuple):
     """What people type, in short."""
     commands: Commands
     meeting: Meeting = backends.sqlite
+    launched: str = ""
     replaced: bool = False
-    """Whether the group cannot go on with one node, and the other is replaced."""
+    status: int = 0
+    says: str = ""
+    """As in `Trial`."""
+
+    def trial(self, met: Backend) -> Trial:
+        """What is tried where nodes meet there."""
+        return Trial(self.commands(met), self.launched, self.replaced, self.status, self.says)
 
 
-def torchrun(program: str, *options: str, launcher: Sequence[str] = ("torchrun",)) -> Commands:
+@contextmanager
+def etcd_v2(folder: Path) -> Iterator[Backend]:
+    """By etcd's former API."""
+    with backends.etcd(folder) as met:
+        yield Backend("rendezvous", met.endpoint, {"use_backend": "etcd-v2"})
+
+
+@contextmanager
+def legacy_etcd(folder: Path) -> Iterator[Backend]:
+    """By the protocol of torch's own handler for etcd."""
+    with backends.etcd(folder) as met:
+        yield Backend("rendezvous", met.endpoint, {"use_backend": "etcd"})
+
+
+def torchrun(
+    program: str, *options: str, launcher: Sequence[str] = ("torchrun",), conf: str = CONF
+) -> Commands:
     """Two agents with a worker each."""
 
     def commands(met: Backend) -> list[list[str]]:
-        conf = ",".join([CONF, *(f"{key}={value}" for key, value in met.conf.items())])
+        given = ",".join([conf, *(f"{key}={value}" for key, value in met.conf.items())])
         agent = [
             *launcher,
             "--nnodes=1:2",
@@ -45,7 +69,7 @@ def torchrun(program: str, *options: str, launcher: Sequence[str] = ("torchrun",
             "--rdzv-id=job",
             f"--rdzv-backend={met.name}",
             f"--rdzv-endpoint={met.endpoint}",
-            f"--rdzv-conf={conf}",
+            f"--rdzv-conf={given}",
             "--local-addr=127.0.0.1",
             *options,
             str(PROGRAMS / f"{program}.py"),
@@ -105,6 +129,22 @@ def program(name: str) -> Commands:
     return commands
 
 
+def launched(name: str) -> Commands:
+    """One process that starts both nodes."""
+    return lambda met: program(name)(met)[:1]
+
+
+def torchx(met: Backend) -> list[list[str]]:
+    """torchx starts both agents; they take from torchrun's variables what ``dist.ddp`` has no option for."""
+    return [
+        [
+            *("env", f"PET_RDZV_CONF={CONF}", "PET_MAX_RESTARTS=9", "PET_LOCAL_ADDR=127.0.0.1"),
+            *("torchx", "run", "-s", "local_cwd", "dist.ddp", "-j", "1:2x1", f"--rdzv_backend={met.name}"),
+            *(f"--rdzv_port={met.endpoint.rpartition(':')[2]}", f"--script={PROGRAMS / 'ddp.py'}"),
+        ]
+    ]
+
+
 def accelerate(met: Backend) -> list[list[str]]:
     """Accelerate's own launcher: it takes the run id and the address from torchrun's variables."""
     host, _, port = met.endpoint.rpartition(":")
@@ -121,16 +161,23 @@ def accelerate(met: Backend) -> list[list[str]]:
 
 def cases() -> Iterator[Case]:
     """Yield all of them, those that are installed fast first."""
-    for meeting in (backends.sqlite, backends.c10d, backends.redis, backends.etcd):
-        name = {"etcd": "etcd-v3"}.get(meeting.__name__, meeting.__name__)
-        shown = "rendezvous --rdzv-conf=use_backend=c10d" if name == "c10d" else name
-        yield Case("torch", f"torchrun --rdzv-backend={shown}", torchrun("ddp"), meeting)
+    for meeting in (backends.sqlite, backends.redis):
+        yield Case("torch", f"torchrun --rdzv-backend={meeting.__name__}", torchrun("ddp"), meeting)
+    yield Case("torch", "torchrun --rdzv-backend=etcd-v3", torchrun("ddp"), backends.etcd)
+    through = "torchrun --rdzv-backend=rendezvous --rdzv-conf=use_backend"
+    yield Case("torch", f"{through}=c10d", torchrun("ddp"), backends.c10d)
+    yield Case("torch", f"{through}=etcd-v2", torchrun("ddp"), etcd_v2)
+    legacy = torchrun("ddp", conf="last_call_timeout=2")
+    yield Case("torch", f"{through}=etcd", legacy, legacy_etcd)
     module = (sys.executable, "-m", "torch.distributed.run")
     yield Case("torch", "python -m torch.distributed.run", torchrun("ddp", launcher=module))
     yield Case("torch", "PET_RDZV_BACKEND=sqlite torchrun", by_variables)
     yield Case("torch", "elastic_launch(LaunchConfig(...), main)()", program("launching"))
     yield Case("torch", "rdzv run --export torch", rdzv("ddp", "--export=torch"))
     yield Case("torch", "host_tcp_store(info)", program("hosted_store"))
+    yield Case(
+        "torchx", "torchx run dist.ddp --rdzv_backend redis", torchx, backends.redis, "torchrun", status=1
+    )
     yield Case("accelerate", "torchrun, Accelerator()", torchrun("accelerated"))
     yield Case(
         "accelerate",
@@ -139,11 +186,21 @@ def cases() -> Iterator[Case]:
         backends.redis,
         replaced=True,
     )
-    yield Case("lightning", "torchrun, Trainer()", torchrun("lightning_trainer"))
+    logged = "INFO: Run logged: "
+    yield Case("lightning", "torchrun, Trainer()", torchrun("lightning_trainer"), says=logged)
     yield Case(
         "lightning",
         "rdzv run --export torch, Trainer()",
         rdzv("lightning_trainer", "--export=torch"),
+        says=logged,
+    )
+    yield Case(
+        "ray[train]",
+        "TorchTrainer(..., torch_config=RendezvousConfig())",
+        launched("rayed"),
+        launched="RayTrainWorker",
+        replaced=True,
+        says=r"logged .*\bjoined\b",
     )
     yield Case("deepspeed", "torchrun, init_distributed()", torchrun("deep"))
     yield Case("torchft-nightly", "torchrun, Manager()", torchrun("replicas"))

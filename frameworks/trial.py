@@ -2,6 +2,7 @@
 
 import os
 import queue
+import re
 import signal
 import subprocess
 import sys
@@ -10,7 +11,9 @@ import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import IO
+from typing import IO, NamedTuple
+
+NODES = 2
 
 
 class DidNotWork(Exception):
@@ -18,7 +21,7 @@ class DidNotWork(Exception):
 
 
 class Node:
-    """One node of a job. Its program prints ``ready RANK WORLD`` once it has worked with the others."""
+    """One node of a job. Its program prints ``ready RANK WORLD PID`` once it has worked with the others."""
 
     def __init__(self, command: Sequence[str], environment: Mapping[str, str]) -> None:
         self.process = subprocess.Popen(
@@ -32,52 +35,84 @@ class Node:
         )
         self.said: list[str] = []
         self._ready: queue.SimpleQueue[int | None] = queue.SimpleQueue()
-        threading.Thread(target=self._read, args=(self.process.stdout,), daemon=True).start()
+        self._reader = threading.Thread(target=self._read, args=(self.process.stdout,), daemon=True)
+        self._reader.start()
 
-    def wait_for_world(self, size: int, patience: float) -> None:
-        """Block until the program works in a world of ``size``."""
+    def wait_for_world(self, size: int, patience: float, programs: int = 1) -> None:
+        """Block until so many programs have said that they work in a world of ``size``."""
         deadline = time.monotonic() + patience
-        world: int | None = 0
-        while world != size:
+        while programs:
             try:
                 world = self._ready.get(timeout=max(0.0, deadline - time.monotonic()))
             except queue.Empty:
                 raise DidNotWork(f"no world of {size} within {patience:g} s\n{self.report()}") from None
             if world is None:
                 raise DidNotWork(f"the node ended instead of working in a world of {size}\n{self.report()}")
+            programs -= world == size
 
     def kill(self) -> None:
         """Kill the node and all that it has started, as the end of a machine does."""
-        doomed = [self.process.pid, *_descendants(self.process.pid)]
-        for pid in doomed:
-            with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
+        _kill(self.process.pid)
         self.process.wait()
+
+    def kill_started(self, pattern: str) -> None:
+        """Kill, with all that it has started, the last process started here whose command line is such."""
+        found = [pid for pid in _descendants(self.process.pid) if re.search(pattern, _command_line(pid))]
+        if not found:
+            raise DidNotWork(f"it has started no {pattern}\n{self.report()}")
+        parents = {child for pid in found for child in _descendants(pid)}
+        _kill([pid for pid in found if pid not in parents][-1])
+
+    def end(self, patience: float) -> int:
+        """Block until the node has ended; return its status."""
+        try:
+            status = self.process.wait(patience)
+        except subprocess.TimeoutExpired:
+            raise DidNotWork(f"it did not end within {patience:g} s\n{self.report()}") from None
+        self._reader.join(patience)
+        return status
 
     def report(self) -> str:
         """The last that it said."""
         return "".join(self.said[-40:])
 
     def _read(self, output: IO[str]) -> None:
+        heard = set[tuple[str, ...]]()
         for line in output:
             self.said.append(line)
             # What several processes print may share a line.
             _, found, rest = line.partition("ready ")
             words = rest.split()
-            if found and len(words) >= 2 and words[1].isdigit():
-                self._ready.put(int(words[1]))
+            if found and len(words) >= 3 and words[1].isdigit() and words[2].isdigit():
+                said = tuple(words[:3])
+                if said not in heard:
+                    heard.add(said)
+                    self._ready.put(int(words[1]))
         self._ready.put(None)
 
 
-def try_out(
-    commands: Sequence[Sequence[str]], folder: Path, patience: float, *, replaced: bool = False
-) -> tuple[float, float]:
+class Trial(NamedTuple):
+    """What is started, and what must come of it."""
+
+    commands: Sequence[Sequence[str]]
+    """That of each of two nodes, or that of a launcher which starts both."""
+    launched: str = ""
+    """How the command lines of the nodes that a launcher has started begin, or what is in them."""
+    replaced: bool = False
+    """Whether the group cannot go on with one node, and the other is replaced."""
+    status: int = 0
+    """How the survivor ends."""
+    says: str = ""
+    """A pattern of what is printed."""
+
+
+def try_out(trial: Trial, folder: Path, patience: float) -> tuple[float, float]:
     """Return the seconds until two nodes work, and from the death of one until the other works again.
 
-    It works alone then, or, where the one that was killed is ``replaced``, with the new one.
+    It works alone then, or, where the one that was killed is replaced, with the new one.
 
     Raises:
-        DidNotWork: it does not come to that, or the other does not end well then.
+        DidNotWork: it does not come to that, or the other does not end as it must then.
     """
     environment = {
         "FOLDER": str(folder),
@@ -87,30 +122,51 @@ def try_out(
         "OMP_NUM_THREADS": "1",
         "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]),
     }
+    each = NODES if trial.launched else 1
+    left = NODES if trial.replaced else NODES - 1
     nodes: list[Node] = []
     try:
         began = time.monotonic()
-        nodes += [Node(command, environment) for command in commands]
+        nodes += [Node(command, environment) for command in trial.commands]
         for node in nodes:
-            node.wait_for_world(len(nodes), patience)
+            node.wait_for_world(NODES, patience, each)
         met = time.monotonic() - began
-        *survivors, victim = nodes
         began = time.monotonic()
-        victim.kill()
-        if replaced:
-            survivors.append(Node(commands[-1], environment))
-            nodes.append(survivors[-1])
+        if trial.launched:
+            survivors = nodes
+            nodes[0].kill_started(trial.launched)
+        else:
+            *survivors, victim = nodes
+            victim.kill()
+            if trial.replaced:
+                survivors.append(Node(trial.commands[-1], environment))
+                nodes.append(survivors[-1])
         for node in survivors:
-            node.wait_for_world(len(survivors), patience)
+            node.wait_for_world(left, patience, left if trial.launched else 1)
         recovered = time.monotonic() - began
         (folder / "stop").touch()
         for node in survivors:
-            if status := node.process.wait(patience):
+            status = node.end(patience)
+            if status != trial.status:
                 raise DidNotWork(f"the survivor ended with status {status}\n{node.report()}")
+            if not re.search(trial.says, "".join(node.said)):
+                raise DidNotWork(f"it did not say {trial.says}\n{node.report()}")
         return met, recovered
     finally:
         for node in nodes:
             node.kill()
+
+
+def _kill(pid: int) -> None:
+    for each in (pid, *_descendants(pid)):
+        with suppress(ProcessLookupError):
+            os.kill(each, signal.SIGKILL)
+
+
+def _command_line(pid: int) -> str:
+    with suppress(OSError):
+        return Path(f"/proc/{pid}/cmdline").read_text(errors="replace").replace("\0", " ")
+    return ""
 
 
 def _descendants(pid: int) -> list[int]:

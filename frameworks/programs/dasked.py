@@ -5,7 +5,7 @@ import os
 
 from distributed import Client, Scheduler, Worker
 
-from frameworks.programs.work import STOP
+from frameworks.programs.work import STOP, ready
 
 
 async def main() -> None:
@@ -14,7 +14,7 @@ async def main() -> None:
     host, port = os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"])
     if rank != 0:
         async with Worker(f"tcp://{host}:{port}", nthreads=1, name=str(rank), death_timeout=30) as worker:
-            print("ready", rank, world, flush=True)
+            ready(rank, world)
             await worker.finished()
         if not STOP.exists():
             raise SystemExit("the scheduler is gone")  # with 0 it would be done
@@ -31,7 +31,7 @@ async def main() -> None:
             if sum(await client.gather(futures)) != world * (world + 1) / 2:
                 raise SystemExit("a wrong sum")
             if first:
-                print("ready", rank, world, flush=True)
+                ready(rank, world)
             first = False
             await asyncio.sleep(0.2)
 

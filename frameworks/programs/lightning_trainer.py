@@ -1,12 +1,14 @@
 """Lightning's Trainer: a small model, as many nodes as the round has."""
 
+import logging
 import os
 
 import lightning
 import torch
 from torch.utils.data import DataLoader
 
-from frameworks.programs.work import STOP
+from frameworks.programs.work import STOP, ready
+from rendezvous_core import RendezvousParameters, get_rendezvous_handler
 
 
 class Model(lightning.LightningModule):
@@ -19,7 +21,7 @@ class Model(lightning.LightningModule):
     def training_step(self, batch: torch.Tensor, index: int) -> torch.Tensor:
         """One step."""
         if index == 1 and self.current_epoch == 0:
-            print("ready", self.trainer.global_rank, self.trainer.world_size, flush=True)
+            ready(self.trainer.global_rank, self.trainer.world_size)
         if STOP.exists():
             self.trainer.should_stop = True
         return self.layer(batch).sum()
@@ -29,7 +31,18 @@ class Model(lightning.LightningModule):
         return torch.optim.SGD(self.parameters(), lr=0.01)
 
 
+def log_by_lightning() -> None:
+    """Have Lightning's own handlers write what ours has to say."""
+    ours = logging.getLogger("rendezvous_core")
+    ours.setLevel(logging.INFO)
+    ours.handlers += logging.getLogger("lightning").handlers
+    params = RendezvousParameters("sqlite", str(STOP.with_name(f"{os.getpid()}.db")), "logged", 1, 1)
+    with get_rendezvous_handler(params) as handler:
+        handler.next_rendezvous()
+
+
 if __name__ == "__main__":
+    log_by_lightning()
     trainer = lightning.Trainer(
         accelerator="cpu",
         strategy="ddp",

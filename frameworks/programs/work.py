@@ -8,6 +8,11 @@ from pathlib import Path
 STOP = Path(os.environ["FOLDER"], "stop")
 
 
+def ready(rank: int, world: int) -> None:
+    """Say that it works: which process, as what launchers print for it may come twice."""
+    print("ready", rank, world, os.getpid(), flush=True)
+
+
 def work(rank: int, world: int, total: Callable[[int], float]) -> None:
     """Sum the ranks with the others again and again, until the file ``stop`` is there."""
     expected = world * (world + 1) / 2
@@ -17,6 +22,6 @@ def work(rank: int, world: int, total: Callable[[int], float]) -> None:
         if found != expected:
             raise SystemExit(f"the sum of {world} is {found}, not {expected}")
         if first:
-            print("ready", rank, world, flush=True)
+            ready(rank, world)
         first = False
         time.sleep(0.2)
