@@ -75,7 +75,7 @@ def own_tests(name: str, python: str, schedules: int = 20_000) -> list[str]:
     is_oldest = python == pythons(name)[0]
     if name == "rendezvous-core":
         others = [each.removeprefix("rendezvous-") for each in PROJECTS if each != name]
-        others += ["docs", "types", "wheels"]
+        others += ["docs", "types", "wheels", "endurance/test_endurance.py"]
         # The protocol is the same by any Python.
         simulation = ["tests/simulation", f"--schedules={schedules if is_oldest else 1_000}"]
         others += [] if is_oldest else ["enumeration", "specification"]
@@ -157,6 +157,17 @@ def run_tests(session: nox.Session, name: str, *chosen: str) -> None:
         # Wheels have no Redis with TLS, and some tests are on networks of their own.
         provide(session, "redis-server", "iproute2")
     session.run("pytest", *SPREAD, "--durations=15", *chosen, *session.posargs)
+
+
+@nox.session(python=pythons("rendezvous-redis")[0], default=False)
+def endurance(session: nox.Session) -> None:
+    """A million schedules, and real groups under kills and partitions: an hour, or ``-- --minutes 10``."""
+    session.install(*TEST_TOOLS, *from_folders("rendezvous-redis", "rendezvous-etcd"))
+    provide(session, "iproute2")
+    session.run("pytest", "tests/endurance")
+    session.run("python", "-m", "tests.endurance", *(session.posargs or ("--minutes", "60")))
+    for seed in range(0, 1_000_000, 20_000):
+        session.run("pytest", "tests/simulation/test_schedules.py", "--schedules=20000", f"--seed={seed}")
 
 
 @nox.session(python=pythons("rendezvous-c10d")[0], default=False)

@@ -23,6 +23,14 @@ class Host:
         """What runs ``words`` on this machine."""
         return ["ip", "netns", "exec", self.name, *words]
 
+    def cut(self) -> None:
+        """Take it off its first network."""
+        _ip("-n", self.name, "link", "set", "eth0", "down")
+
+    def mend(self) -> None:
+        """Put it back."""
+        _ip("-n", self.name, "link", "set", "eth0", "up")
+
 
 class Network:
     """Machines that reach each other by the addresses they are given."""

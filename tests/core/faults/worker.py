@@ -13,7 +13,7 @@ def tell(event: str, **fields: object) -> None:
 
 
 def work(options: dict[str, Any]) -> None:
-    handler = create(RendezvousParameters("sqlite", local_addr="127.0.0.1", **options))
+    handler = create(RendezvousParameters(**{"backend": "sqlite", "local_addr": "127.0.0.1", **options}))
     assert isinstance(handler, DynamicRendezvousHandler)
     node = handler.node_id
     while True:
