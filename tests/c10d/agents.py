@@ -66,6 +66,8 @@ class Job:
         self.agents: dict[str, Agent] = {}
         self._arrived = threading.Condition()
         options = ",".join(f"{key}={value}" for key, value in {**CONF, **conf}.items())
+        self.conf = f"--rdzv-conf={options}"
+        """The options of all agents; an agent that is given others is given these too."""
         self._command = [
             sys.executable,
             "-m",
@@ -76,7 +78,7 @@ class Job:
             "--rdzv-id=job",
             f"--rdzv-backend={backend}",
             f"--rdzv-endpoint={endpoint}",
-            f"--rdzv-conf={options}",
+            self.conf,
         ]
 
     def start(self, number: int, *extra: str, **environment: str) -> "Agent":

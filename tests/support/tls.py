@@ -3,7 +3,7 @@
 import asyncio
 import ssl
 import threading
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Mapping
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
@@ -36,6 +36,12 @@ class Certificates:
         certificate.write_bytes(b"".join(blob.bytes() for blob in issued.cert_chain_pems))
         issued.private_key_pem.write_to_path(str(key))
         return str(certificate), str(key)
+
+    def issue_as(self, owners: Mapping[str, str]) -> None:
+        """Certify each of the owners, in files of that name: ``<name>.pem`` and ``<name>.key``."""
+        for name, owner in owners.items():
+            for path in map(Path, self.issue(owner)):
+                path.rename(path.with_stem(name))
 
     def issue_for_clients(self, address: str) -> tuple[str, str]:
         """Certify ``address`` for clients only, with the key of `issue`; returns the same."""

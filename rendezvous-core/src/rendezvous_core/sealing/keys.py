@@ -5,14 +5,10 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping
 
 from rendezvous_core.ports.parameters import RendezvousParameters
 from rendezvous_core.ports.settings import SECRET, SECRET_FILE
-
-if TYPE_CHECKING:
-    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 SECRET_VARIABLE = "RENDEZVOUS_SECRET"
 FILE_VARIABLE = "RENDEZVOUS_SECRET_FILE"
@@ -40,14 +36,18 @@ class Key:
     """
 
     def __init__(self, secret: bytes) -> None:
-        self._secret = secret
-        self.id = _derive(secret, b"", b"rendezvous key id", ID_SIZE)
-        self.cipher = functools.lru_cache(maxsize=_WRITERS)(self._cipher)
-
-    def _cipher(self, salt: bytes) -> "AESGCM":
         from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+        from cryptography.hazmat.primitives.hashes import SHA256
+        from cryptography.hazmat.primitives.kdf.hkdf import HKDF, HKDFExpand
 
-        return AESGCM(_derive(self._secret, salt, b"rendezvous seal", 32))
+        self.id = HKDF(SHA256(), ID_SIZE, None, b"rendezvous key id").derive(secret)
+        # What is the same for all writers is done once: a coordinator derives a key for each node.
+        common = HKDF(SHA256(), 32, None, b"rendezvous seal").derive(secret)
+
+        def cipher(salt: bytes) -> AESGCM:
+            return AESGCM(HKDFExpand(SHA256(), 32, salt).derive(common))
+
+        self.cipher: Callable[[bytes], AESGCM] = functools.lru_cache(maxsize=_WRITERS)(cipher)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.id.hex()}>"
@@ -174,13 +174,6 @@ def _stamp(path: str) -> tuple[int, int, int]:
     except OSError as error:
         raise ValueError(f"The file of the secret, {path!r}, cannot be read: {error.strerror}.") from None
     return found.st_mtime_ns, found.st_size, found.st_ino
-
-
-def _derive(secret: bytes, salt: bytes, use: bytes, size: int) -> bytes:
-    from cryptography.hazmat.primitives.hashes import SHA256
-    from cryptography.hazmat.primitives.kdf.hkdf import HKDF
-
-    return HKDF(SHA256(), size, salt or None, use).derive(secret)
 
 
 def _require_cryptography() -> None:

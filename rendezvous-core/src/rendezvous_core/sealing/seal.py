@@ -7,7 +7,10 @@ from rendezvous_core.ports.sealed import REMEDY, SEALED
 from rendezvous_core.sealing.keys import ID_SIZE, Keyring
 
 _SALT, _NONCE = 16, 12
-_HEAD = len(SEALED) + ID_SIZE + _SALT + _NONCE
+_ID = len(SEALED)
+_SALTED = _ID + ID_SIZE
+_NONCED = _SALTED + _SALT
+_HEAD = _NONCED + _NONCE
 
 OVERHEAD = _HEAD + 16
 """Bytes that a record grows by."""
@@ -23,7 +26,12 @@ class Seal:
     def __init__(self, keyring: Keyring, run_id: str) -> None:
         self._keyring = keyring
         self._run_id = run_id
+        self._run = b" %d %s " % (len(run_id.encode()), run_id.encode())
         self._salt = os.urandom(_SALT)
+        from cryptography.exceptions import InvalidTag
+
+        # States are opened over and over: what that takes is counted in microseconds.
+        self._failures = (InvalidTag, ValueError)
 
     def seal(self, kind: str, name: str, data: bytes) -> bytes:
         """Return ``data`` sealed, for the record ``name`` of this ``kind``."""
@@ -37,30 +45,25 @@ class Seal:
         Raises:
             RendezvousSecretError: it is not sealed, not with a secret of ours, or not for this place.
         """
-        from cryptography.exceptions import InvalidTag
-
         if not data.startswith(SEALED):
             raise RendezvousSecretError(
                 f"The {kind} of the run '{self._run_id}' is not sealed, and this node has a secret: give all "
                 "nodes the same one, or none, and use a new run id."
             )
-        at = len(SEALED)
-        key = self._keyring.find(data[at : at + ID_SIZE])
+        key = self._keyring.find(data[_ID:_SALTED])
         if key is None:
             raise RendezvousSecretError(
                 f"The {kind} of the run '{self._run_id}' is sealed with another secret (its key is "
-                f"{data[at : at + ID_SIZE].hex()}, this node's are {self._keyring.ids}): {REMEDY}."
+                f"{data[_ID:_SALTED].hex()}, this node's are {self._keyring.ids}): {REMEDY}."
             )
-        at += ID_SIZE
-        salt, nonce = data[at : at + _SALT], data[at + _SALT : _HEAD]
         try:
-            return key.cipher(salt).decrypt(nonce, data[_HEAD:], self._place(kind, name))
-        except (InvalidTag, ValueError) as error:
+            cipher = key.cipher(data[_SALTED:_NONCED])
+            return cipher.decrypt(data[_NONCED:_HEAD], data[_HEAD:], self._place(kind, name))
+        except self._failures as error:
             raise RendezvousSecretError(
                 f"The {kind} of the run '{self._run_id}' was changed, or brought from another place, by "
                 "somebody without the secret: keep them from writing to the backend, and use a new run id."
             ) from error
 
     def _place(self, kind: str, name: str) -> bytes:
-        run = self._run_id.encode()
-        return b"%s %d %s %s" % (kind.encode(), len(run), run, name.encode("utf-8", "surrogatepass"))
+        return b"".join((kind.encode(), self._run, name.encode("utf-8", "surrogatepass")))
