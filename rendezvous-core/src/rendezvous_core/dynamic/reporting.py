@@ -56,7 +56,8 @@ class Reporter:
         if (node.trouble is not None) != self._trouble:
             self._trouble = node.trouble is not None
             if node.trouble is not None:
-                self._emit(node, "disconnected", f"cannot reach the backend: {node.trouble}")
+                does = "reach" if isinstance(node.trouble, ConnectionError) else "use"
+                self._emit(node, "disconnected", f"cannot {does} the backend: {node.trouble}")
             else:
                 self._emit(node, "reconnected", "reaches the backend again")
         happened = self._chronicle.note(node)
