@@ -37,6 +37,7 @@ from rendezvous_core.ports.notice import Notice as Notice
 from rendezvous_core.ports.options import Option as Option
 from rendezvous_core.ports.options import read_options as read_options
 from rendezvous_core.ports.parameters import RendezvousParameters as RendezvousParameters
+from rendezvous_core.ports.runs import RunOutline as RunOutline
 from rendezvous_core.ports.runs import Runs as Runs
 from rendezvous_core.ports.runs import StoredRun as StoredRun
 from rendezvous_core.ports.settings import RendezvousSettings as RendezvousSettings

@@ -120,6 +120,8 @@ def test_a_failure_under_a_notice_uses_up_no_restart(rdzv: Rdzv) -> None:
     goes, stays = pair(rdzv)
     assert rdzv.call("drain", node_id(goes), "--deadline=600").returncode == ExitCode.OK
     stays.wait_for("drains")
+    assert [node["node"] for node in rdzv.status()["nodes"] if node["draining"]] == [node_id(goes)]
+    assert rdzv.call("status").stdout.count("to go") == 1
     pid = next(event["pid"] for event in reversed(stays.events) if event["event"] == "started")
     os.kill(pid, signal.SIGKILL)
     stays.wait_for("joined", world_size=1)

@@ -204,14 +204,18 @@ def test_signals_reach_the_commands_of_a_spawn(rdzv: Rdzv) -> None:
     assert group.wait() == ExitCode.OK
 
 
-def test_the_command_does_not_survive_a_killed_node(rdzv: Rdzv) -> None:
-    node = rdzv.run("--nodes=1", command=[*COMMAND, "--stubborn", "--with-helper"])
+def test_the_command_does_not_survive_a_killed_node(rdzv: Rdzv, tmp_path: Path) -> None:
+    """Nor does what it was told by."""
+    command = [*COMMAND, "--stubborn", "--with-helper"]
+    node = rdzv.run("--nodes=1", command=command, TMPDIR=str(tmp_path))
     helper = wait_for_helper(node)
     pid = command_pid(node)
+    assert len(list(tmp_path.glob("rdzv-*"))) == 1
     node.send(signal.SIGKILL)
     assert node.wait() == -signal.SIGKILL
     wait_for_end(pid)
     wait_for_end(helper)
+    assert not list(tmp_path.glob("rdzv-*"))
 
 
 def test_nodes_do_not_survive_a_killed_spawn(rdzv: Rdzv) -> None:

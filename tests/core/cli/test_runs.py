@@ -2,6 +2,7 @@
 
 import json
 import signal
+from pathlib import Path
 from typing import Any
 
 from rendezvous_core import RendezvousParameters, get_rendezvous_handler
@@ -50,8 +51,9 @@ def test_all_runs_are_listed_closed_ones_too(rdzv: Rdzv) -> None:
 
 
 def test_without_runs_it_says_so(rdzv: Rdzv) -> None:
-    rdzv.call("status")  # which makes none
+    assert rdzv.call("history").returncode == rdzv.call("delete").returncode == ExitCode.NO_RUN
     assert rdzv.call("runs").stdout == f"There are no runs on the backend 'sqlite' at {rdzv.endpoint}.\n"
+    assert not Path(rdzv.endpoint).exists(), "they only look"
 
 
 def test_a_closed_run_is_deleted_and_its_id_is_as_new(rdzv: Rdzv) -> None:

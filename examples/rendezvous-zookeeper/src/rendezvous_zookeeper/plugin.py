@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from rendezvous_core import Option, RendezvousBackend, RendezvousParameters, hookimpl, read_options
 from rendezvous_zookeeper.backend import ROOT, ZookeeperBackend
+from rendezvous_zookeeper.runs import ZookeeperRuns
 from rendezvous_zookeeper.session import Session
 from rendezvous_zookeeper.store import ZookeeperStore
 
@@ -36,15 +37,9 @@ def rendezvous_backend(params: RendezvousParameters) -> ZookeeperBackend:
         ValueError: an option or the endpoint is wrong; names it.
         RendezvousConnectionError: no server answers.
     """
-    given = read_options(params, OPTIONS)
-    root, auth = given.pop("root"), given["auth"]
-    if not root.startswith("/") or root.endswith("/"):
-        raise ValueError(f"The option 'root' ({root!r}) must be a path such as {ROOT}.")
-    if auth is not None and ":" not in auth:
-        raise ValueError("The option 'auth' must look like user:password.")
     if not params.run_id:
         raise ValueError("The run id must be a non-empty string.")
-    session = Session(params.endpoint, **given)
+    session, root = _open(params)
     return ZookeeperBackend(session, params.run_id, root)
 
 
@@ -54,3 +49,19 @@ def rendezvous_store(params: RendezvousParameters, backend: RendezvousBackend) -
     if not isinstance(backend, ZookeeperBackend):
         return None
     return ZookeeperStore(backend.session, f"{backend.path}/store")
+
+
+@hookimpl
+def rendezvous_runs(params: RendezvousParameters) -> ZookeeperRuns:
+    """Open all runs at the servers of ``params.endpoint``; raises as `rendezvous_backend` does."""
+    return ZookeeperRuns(*_open(params))
+
+
+def _open(params: RendezvousParameters) -> tuple[Session, str]:
+    given = read_options(params, OPTIONS)
+    root, auth = given.pop("root"), given["auth"]
+    if not root.startswith("/") or root.endswith("/"):
+        raise ValueError(f"The option 'root' ({root!r}) must be a path such as {ROOT}.")
+    if auth is not None and ":" not in auth:
+        raise ValueError("The option 'auth' must look like user:password.")
+    return Session(params.endpoint, **given), root

@@ -14,6 +14,7 @@ from kazoo.exceptions import (
     NoAuthError,
     NodeExistsError,
     NoNodeError,
+    NotEmptyError,
 )
 from kazoo.handlers.threading import KazooTimeoutError
 from kazoo.security import CREATOR_ALL_ACL
@@ -75,7 +76,7 @@ class Session:
     def call(self, method: str, path: str, *args: Any, **kwargs: Any) -> Any:
         """Do one request, named as a method of kazoo's client.
 
-        `NoNodeError`, `NodeExistsError` and `BadVersionError` are answers, left to the caller.
+        `NoNodeError`, `NodeExistsError`, `NotEmptyError` and `BadVersionError` are answers.
 
         Raises:
             RendezvousConnectionError: no server answers, or it refuses the user.
@@ -152,7 +153,7 @@ class Session:
     def _errors(self) -> Iterator[None]:
         try:
             yield
-        except (NoNodeError, NodeExistsError, BadVersionError):
+        except (NoNodeError, NodeExistsError, NotEmptyError, BadVersionError):
             raise
         except (AuthFailedError, NoAuthError) as error:
             raise RendezvousConnectionError(

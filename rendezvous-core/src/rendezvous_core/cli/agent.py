@@ -5,12 +5,10 @@ import queue
 import signal
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import NamedTuple
 
 from rendezvous_core.cli.child import Child, describe_exit
@@ -92,6 +90,7 @@ class Agent:
         self._params = params
         self._job = job
         self._output = output
+        self._board = Board(job.grace)
         self._place = spawned_as or Place()
         self._spawned = spawned_as is not None
         self._events: queue.SimpleQueue[_Event] = queue.SimpleQueue()
@@ -109,9 +108,7 @@ class Agent:
         with (
             events_told(self._tell),
             signals_to(self._events.put, ignored=self._spawned),
-            tempfile.TemporaryDirectory(prefix="rdzv-") as folder,
         ):
-            self._board = Board(Path(folder) / "notice", self._job.grace)
             code = self._wait_for_go() if self._spawned else None
             code = code or self._take_turns()
         # The last word: what the node's thread still notes meanwhile is nobody's business.
@@ -197,18 +194,19 @@ class Agent:
 
     def _work(self, seat: Seat) -> int | None:
         """Run the command in one round; return ``None`` when it is time to meet again."""
-        self._board.post(None)
         no_input = self._spawned or sys.stdin is None or sys.stdin.isatty()
         try:
             child = Child(
                 self._job.command,
-                seat.environment | self._board.environment,
+                seat.environment | self._board.open(),
                 self._events.put,
                 stdin=subprocess.DEVNULL if no_input else None,
                 printer=self._print if self._output.takes_output else None,
+                scratch=self._board.folder,
                 signals_group=self._job.signals_group,
             )
         except OSError as error:
+            self._board.close()
             text = f"cannot start {self._job.command[0]!r}: {error.strerror}; left the run, which goes on"
             return self._leave(ExitCode.NOT_EXECUTABLE, text)
         self._tell("started", f"started {self._job.command[0]}", pid=child.pid)
@@ -216,6 +214,7 @@ class Agent:
             changed = self._follow(child, seat)
         finally:
             child.close()
+            self._board.close()
         code = child.exit_code
         assert code is not None, "the command has ended"
         self._tell("ended", f"the command {describe_exit(code)}", exit_code=code)

@@ -5,11 +5,12 @@ import signal
 import subprocess
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import IO
 
-_GUARD = 'trap "" HUP INT TERM USR1 USR2; echo; read _; kill -s KILL 0'
-"""Leads the group. Its input ends when this process dies, and then it kills the group and itself. As
-long as it lives, the id of the group cannot become that of strangers."""
+_GUARD = 'trap "" HUP INT TERM USR1 USR2; echo; read _; rm -rf -- "$1"; kill -s KILL 0'
+"""Leads the group. Its input ends when this process dies, and then it removes the scratch folder and kills
+the group and itself. As long as it lives, the id of the group cannot become that of strangers."""
 
 _LAST_WORDS = 2.0
 """How many seconds after the end of the group its output may still come in."""
@@ -28,6 +29,7 @@ class Child:
         stdin: its input, as `subprocess.Popen` takes it. A background group that reads from a
             terminal is stopped.
         printer: takes the lines of its output; where it is ``None`` they go where ours go.
+        scratch: a folder that is removed if this process is killed.
         signals_group: whether signals are for all that it started, too.
 
     Raises:
@@ -41,12 +43,13 @@ class Child:
         ended: Callable[["Child"], None],
         stdin: int | None,
         printer: Printer | None,
+        scratch: Path,
         *,
         signals_group: bool = False,
     ) -> None:
         self._signals_group = signals_group
         self._guard = subprocess.Popen(
-            ["/bin/sh", "-c", _GUARD],
+            ["/bin/sh", "-c", _GUARD, "guard", str(scratch)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,

@@ -49,5 +49,5 @@ class _EventLog(logging.Handler):
         if kind is None:
             if record.levelno >= logging.WARNING:
                 self._tell("warning", record.getMessage())
-        elif kind in _SHOWN and told.get("reason") != "done":
+        elif kind in _SHOWN and told.get("reason") != "done" and told.get("departed") != told["node"]:
             self._tell(kind, told.pop("message"), **told)

@@ -8,7 +8,7 @@ import click
 import msgspec
 
 from rendezvous_core.cli.exit_codes import ExitCode
-from rendezvous_core.cli.lookout import Lookout
+from rendezvous_core.cli.lookout import open_lookout
 from rendezvous_core.cli.options import Target, backend_options, no_run, output_options, run_id_option
 from rendezvous_core.cli.telling import Line, tell
 from rendezvous_core.dynamic.history import Happening
@@ -21,7 +21,7 @@ from rendezvous_core.dynamic.history import Happening
 def history(backend: str, endpoint: str, conf: str, run_id: str, as_json: bool) -> int:
     """Show the last events of a run: who came, who was lost or left, and when. Takes no part in it."""
     target = Target(backend, endpoint, run_id, conf)
-    with closing(Lookout(target.look_params())) as lookout:
+    with closing(open_lookout(target.look_params())) as lookout:
         events = lookout.history()
         if not events and lookout.look() is None:
             return no_run(target)

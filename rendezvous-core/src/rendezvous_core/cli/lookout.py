@@ -4,18 +4,21 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from rendezvous_core.cli.look import RunLook, UnreadableRun, describe_run, with_the_gone
+from rendezvous_core.cli.describing import describe_outline, describe_run, with_the_gone
+from rendezvous_core.cli.look import RunLook, UnreadableRun
 from rendezvous_core.dynamic.history import Happening, history_store, read_history
 from rendezvous_core.over_register.register import unpacked
+from rendezvous_core.plugins.loading import RendezvousPluginError
 from rendezvous_core.ports.errors import RendezvousStateError
 from rendezvous_core.ports.parameters import RendezvousParameters
-from rendezvous_core.ports.runs import StoredRun
+from rendezvous_core.ports.runs import RunOutline, StoredRun
 from rendezvous_core.ports.store import Store
 from rendezvous_core.protocol.codec import decode_member, decode_state
 from rendezvous_core.protocol.records import Member
-from rendezvous_core.registry import create_backend, create_store, open_runs
+from rendezvous_core.registry import WholeHandlerError, create_backend, create_store, open_runs
 from rendezvous_core.sealing.backend import opened_run
 from rendezvous_core.sealing.keys import Keyring, find_keyring
+from rendezvous_core.sqlite.path import full_path, is_there
 
 _SETTLED = 10.0
 """For how many seconds those who wait may take to notice that the run is closed."""
@@ -126,6 +129,62 @@ class Lookout:
         return ages
 
 
+class ListLookout:
+    """A `Lookout` by the list of all runs, for a backend that opens no single one; it keeps no history.
+
+    Raises as `open_runs` does.
+    """
+
+    events: tuple[Happening, ...] = ()
+
+    def __init__(self, params: RendezvousParameters) -> None:
+        self._run_id, self._keyring = params.run_id, find_keyring(params)
+        self._runs = open_runs(params)
+
+    def look(self) -> RunLook | None:
+        """See `Lookout.look`."""
+        stored = self._runs.read().get(self._run_id)
+        look = _look_at(self._run_id, stored, self._keyring) if stored else None
+        if isinstance(look, UnreadableRun):
+            raise RendezvousStateError(look.problem)
+        return look
+
+    def history(self) -> tuple[Happening, ...]:
+        """See `Lookout.history`."""
+        return ()
+
+    def find_life(self, tell: Callable[[], None]) -> RunLook | None:
+        """See `Lookout.find_life`; who is silent may live, and the backend says who is gone."""
+        look = self.look()
+        return look if look and look.those("active", "silent", "waiting", "away") else None
+
+    def wait_for_the_waiting(self) -> RunLook | None:
+        """See `Lookout.wait_for_the_waiting`; nothing tells when they have ended."""
+        self.wait(2 * _GLANCE)
+        return self.look()
+
+    def wait(self, timeout: float) -> None:
+        """Let ``timeout`` seconds pass."""
+        time.sleep(timeout)
+
+    def close(self) -> None:
+        """Release connections."""
+        self._runs.close()
+
+
+def open_lookout(params: RendezvousParameters, *, waits: bool = False) -> Lookout | ListLookout:
+    """Return what looks at the run of ``params``, or ``waits`` for it; raises as `create_backend` does."""
+    if params.backend == "sqlite" and not waits and not is_there(full_path(params.endpoint)):
+        return ListLookout(params)  # which makes no file
+    try:
+        return Lookout(params)
+    except WholeHandlerError as error:
+        try:
+            return ListLookout(params)
+        except RendezvousPluginError:
+            raise error from None
+
+
 def look_at_runs(params: RendezvousParameters) -> list[RunLook | UnreadableRun]:
     """Return all runs at the endpoint of ``params``, by their ids; takes part in none.
 
@@ -134,12 +193,20 @@ def look_at_runs(params: RendezvousParameters) -> list[RunLook | UnreadableRun]:
     with open_runs(params) as runs:
         found = runs.read()
     keyring = find_keyring(params)
-    return [_look_at(run_id, run, keyring) for run_id, run in sorted(found.items()) if unpacked(run)]
+    looks = [_look_at(run_id, run, keyring) for run_id, run in sorted(found.items())]
+    return [look for look in looks if look]
 
 
-def _look_at(run_id: str, stored: StoredRun, keyring: Keyring | None) -> RunLook | UnreadableRun:
+def _look_at(
+    run_id: str, stored: StoredRun | RunOutline, keyring: Keyring | None
+) -> RunLook | UnreadableRun | None:
+    if isinstance(stored, RunOutline):
+        return describe_outline(run_id, stored)
+    plain = unpacked(stored)
+    if plain is None:
+        return None
     try:
-        run = opened_run(unpacked(stored) or stored, keyring, run_id)
+        run = opened_run(plain, keyring, run_id)
     except RendezvousStateError as error:
         return UnreadableRun(run_id, str(error))
     members = {node: member for node, data in run.members.items() if (member := _readable(data))}

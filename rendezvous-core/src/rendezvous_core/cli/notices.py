@@ -3,6 +3,8 @@
 import json
 import math
 import os
+import shutil
+import tempfile
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -18,22 +20,38 @@ class Board:
     """Where one node posts for its command who is to go, and until when that command may run.
 
     Args:
-        file: what the command looks for.
         grace: seconds that the command has to end after a signal.
     """
 
-    def __init__(self, file: Path, grace: float) -> None:
-        self._file = file
+    def __init__(self, grace: float) -> None:
+        self._folder: Path | None = None
         self._grace = grace
         self.notice: Notice | None = None
         """What stands in the present round."""
         self.signal_at = math.inf
         """When the command of a node that is to go is told to end, by the monotonic clock."""
 
-    @property
-    def environment(self) -> dict[str, str]:
-        """The variable that names the file."""
+    def open(self) -> dict[str, str]:
+        """Make a folder for a command that begins; return the variable that tells it where to look."""
+        self.notice, self.signal_at = None, math.inf
+        self._folder = Path(tempfile.mkdtemp(prefix="rdzv-"))
         return {NOTICE: str(self._file)}
+
+    def close(self) -> None:
+        """Remove the folder; may be called without one."""
+        if self._folder is not None:
+            shutil.rmtree(self._folder, ignore_errors=True)
+            self._folder = None
+
+    @property
+    def folder(self) -> Path:
+        """What there is while a command runs."""
+        assert self._folder is not None, "a command runs"
+        return self._folder
+
+    @property
+    def _file(self) -> Path:
+        return self.folder / "notice"
 
     @property
     def is_mine(self) -> bool:

@@ -18,6 +18,7 @@ from rendezvous_core.cli.spawn import Nodes
 from rendezvous_core.cli.suggestions import suggest_commands
 from rendezvous_core.dynamic.handler import DynamicRendezvousHandler
 from rendezvous_core.plugins.loading import load_export
+from rendezvous_core.protocol.records import counted
 from rendezvous_core.registry import create_backend, get_rendezvous_handler
 
 _LAST_CALL = "2"
@@ -138,6 +139,6 @@ def _spawn(
         "--",
         *job.command,
     ]
-    text = f"{number} nodes in the run {run_id}; see them with: {watch_command(target, params)}"
+    text = f"{counted(number)} in the run {run_id}; see them with: {watch_command(target, params)}"
     output.tell("spawned", text, run_id=run_id)
     return Nodes(number, arguments, run_environment(params), output).run()

@@ -8,7 +8,7 @@ import click
 
 from rendezvous_core.cli.exit_codes import ExitCode, fail
 from rendezvous_core.cli.look import RunLook
-from rendezvous_core.cli.lookout import Lookout, look_at_runs
+from rendezvous_core.cli.lookout import ListLookout, Lookout, look_at_runs, open_lookout
 from rendezvous_core.cli.options import Target, backend_options, no_run, output_options, run_id_option
 from rendezvous_core.ports.errors import RendezvousStateError
 from rendezvous_core.registry import get_rendezvous_handler, open_runs
@@ -54,7 +54,7 @@ def delete(backend: str, endpoint: str, conf: str, run_id: str, force: bool, as_
                 stored.delete(run_id)  # what is left of it, where nothing says that it was a run
             return no_run(target)
         try:
-            with closing(Lookout(target.look_params())) as lookout:
+            with closing(open_lookout(target.look_params())) as lookout:
                 look = lookout.look()
                 if not force and (living := _find_life(lookout, run_id)):
                     return fail(ExitCode.IN_USE, _in_use(living))
@@ -76,7 +76,7 @@ def delete(backend: str, endpoint: str, conf: str, run_id: str, force: bool, as_
     return ExitCode.OK
 
 
-def _find_life(lookout: Lookout, run_id: str) -> RunLook | None:
+def _find_life(lookout: Lookout | ListLookout, run_id: str) -> RunLook | None:
     text = f"Looking for as long as a node may be silent whether anybody in the run '{run_id}' lives ..."
     return lookout.find_life(lambda: click.echo(text, err=True))
 

@@ -14,6 +14,7 @@ from rendezvous_core.cli.child import describe_exit
 from rendezvous_core.cli.exit_codes import ExitCode, status_of
 from rendezvous_core.cli.output import Output
 from rendezvous_core.cli.signals import STOPS, signals_to
+from rendezvous_core.protocol.records import counted
 
 _RUN = [sys.executable, "-m", "rendezvous_core.cli", "run"]
 
@@ -94,7 +95,7 @@ class Nodes:
         failed = [code for code in codes if code != 0]
         code = stopping or (failed[0] if failed else ExitCode.OK)
         code = status_of(code)
-        text = f"{len(codes) - len(failed)} of {len(codes)} nodes finished their work"
+        text = f"{len(codes) - len(failed)} of {counted(len(codes))} finished their work"
         self._output.tell("finished", text, code=code, node_exit_codes=codes)
         return code
 
@@ -132,7 +133,7 @@ class Nodes:
             self._rounds.add(event["round_id"])
             self._output.tell(
                 "formed",
-                f"round {event['round']} has {event['world_size']} nodes",
+                f"round {event['round']} has {counted(event['world_size'])}",
                 round=event["round"],
                 round_id=event["round_id"],
                 world_size=event["world_size"],

@@ -11,7 +11,7 @@ import click
 
 from rendezvous_core.cli.exit_codes import ExitCode
 from rendezvous_core.cli.look import RunLook, time_of_day
-from rendezvous_core.cli.lookout import Lookout
+from rendezvous_core.cli.lookout import open_lookout
 from rendezvous_core.cli.options import Target, backend_options, no_run, output_options, run_id_option
 from rendezvous_core.cli.runs import show_runs
 from rendezvous_core.cli.telling import Line, tell
@@ -34,7 +34,7 @@ def status(backend: str, endpoint: str, conf: str, run_id: str, as_json: bool) -
     target = Target(backend, endpoint, run_id, conf)
     if not run_id:
         return show_runs(target, as_json=as_json)
-    with closing(Lookout(target.look_params())) as lookout:
+    with closing(open_lookout(target.look_params())) as lookout:
         look = lookout.look()
     if look is None:
         return no_run(target)
@@ -54,7 +54,10 @@ def status(backend: str, endpoint: str, conf: str, run_id: str, as_json: bool) -
 def watch(backend: str, endpoint: str, conf: str, run_id: str, as_json: bool) -> int:
     """Follow a run until it is closed; one that does not exist yet is waited for."""
     target = Target(backend, endpoint, run_id, conf)
-    with closing(Lookout(target.look_params())) as lookout, closing(_display(as_json)) as display:
+    with (
+        closing(open_lookout(target.look_params(), waits=True)) as lookout,
+        closing(_display(as_json)) as display,
+    ):
         look = lookout.look()
         if look is None:
             display.tell(f"There is no run '{run_id}' on the backend '{backend}' yet.")
@@ -124,7 +127,7 @@ class _LiveDisplay:
 def close(backend: str, endpoint: str, conf: str, run_id: str, as_json: bool) -> int:
     """Close a run for all its nodes, finally. Those in the present round may finish their work."""
     target = Target(backend, endpoint, run_id, conf)
-    with closing(Lookout(target.look_params())) as lookout:
+    with closing(open_lookout(target.look_params())) as lookout:
         if lookout.look() is None:
             return no_run(target)
     get_rendezvous_handler(target.look_params()).set_closed()

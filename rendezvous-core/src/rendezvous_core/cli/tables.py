@@ -37,7 +37,8 @@ def plain_table(columns: Iterable[str]) -> Table:
 def run_table(look: RunLook, history: Sequence[Line] = ()) -> RenderableType:
     """Return what is known of a run, and the last of its events."""
     tail: list[RenderableType] = ["", history_table(history[-_TAIL:])] if history else []
-    head = Text.assemble((look.run_id, "bold"), f"  {look.min_nodes} to {look.max_nodes} nodes")
+    size = f"  {node_range(look)} node{'s' if look.max_nodes > 1 else ''}" if look.max_nodes else ""
+    head = Text.assemble((look.run_id, "bold"), size)
     # The table names the nodes.
     summary = Text(str(look).partition(";")[0] + ".")
     if not look.nodes:
@@ -71,7 +72,7 @@ def runs_table(looks: Iterable[RunLook | UnreadableRun]) -> RenderableType:
             look.run_id,
             Text(name, style=color),
             str(look.round),
-            f"{here} of {node_range(look.min_nodes, look.max_nodes)}",
+            f"{here} of {known}" if (known := node_range(look)) else str(here),
             "" if look.age is None else span(look.age),
             "" if look.heard is None else f"{span(look.heard)} ago",
         )
@@ -85,6 +86,8 @@ def _row(node: NodeLook) -> Iterable[RenderableType]:
     notes = [f"{name}={value}" for name, value in (node.metadata or {}).items()]
     if node.coordinates:
         notes.insert(0, "coordinator")
+    if node.draining:
+        notes.insert(0, "to go")
     if node.rank is None and node.last_round is not None:
         notes.insert(0, f"rank {node.last_rank} in round {node.last_round}")
     return (

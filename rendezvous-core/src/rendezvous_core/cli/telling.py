@@ -8,6 +8,7 @@ import msgspec
 
 from rendezvous_core.cli.spans import span
 from rendezvous_core.dynamic.history import Happening, Named
+from rendezvous_core.protocol.records import counted
 
 _DEPARTED = {"lost": "lost", "left": "left", "again": "asks again", "done": "done"}
 
@@ -58,7 +59,7 @@ def _text(event: Happening, nodes: list[Named], back: list[Named], known: dict[s
             after = f", {took} after it was called for" if took else ""
             new = f"; new: {_names(fresh, event.number - len(back))}" if fresh else ""
             again = f"; back: {_names(back, len(back))}" if back else ""
-            return f"round {event.round} has {event.world_size} nodes{after}{new}{again}"
+            return f"round {event.round} has {counted(event.world_size or 0)}{after}{new}{again}"
         case "called":
             return f"{event.number} waiting, which calls for a new round"
         case "drains":

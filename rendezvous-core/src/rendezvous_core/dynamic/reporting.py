@@ -8,7 +8,7 @@ from rendezvous_core.dynamic.history import Happening, Recorder
 from rendezvous_core.plugins.hookspecs import RendezvousEvent
 from rendezvous_core.plugins.loading import emit
 from rendezvous_core.protocol.node import Joined, Node
-from rendezvous_core.protocol.records import Member, State, named
+from rendezvous_core.protocol.records import Member, State, counted, named
 
 _DEPARTED = {"lost": "was lost", "left": "left", "again": "asks again", "done": "is done"}
 
@@ -35,7 +35,7 @@ class Reporter:
             self._outcome = node.outcome
             if isinstance(node.outcome, Joined):
                 number, _, rank, size = node.outcome
-                text = f"joined round {number}, of {size} nodes"
+                text = f"joined round {number}, of {counted(size)}"
                 self._emit(node, "joined", text, rank=rank, world_size=size)
             elif node.outcome is not None:
                 self._emit(node, "refused", f"was refused: {node.outcome}")
@@ -114,7 +114,7 @@ def describe_asks(state: State | None, members: Iterable[Member], min_nodes: int
     present = [member for member in asks if now - member.at <= member.dead_after]
     here = ", ".join(describe_member(member, now) for member in asks) or "nobody"
     missing = max(0, min_nodes - len(present))
-    return f"{len(present)} of at least {min_nodes} nodes are there ({here}); {missing} more needed"
+    return f"{len(present)} of at least {counted(min_nodes)} are there ({here}); {missing} more needed"
 
 
 def describe_member(member: Member, now: float) -> str:

@@ -1,8 +1,8 @@
 """The port of all that a backend holds at one place: which runs there are, and how to remove one."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
-from typing import NamedTuple, Self
+from collections.abc import Mapping, Sequence
+from typing import Literal, NamedTuple, Self
 
 
 class StoredRun(NamedTuple):
@@ -14,6 +14,19 @@ class StoredRun(NamedTuple):
     """What `MembershipBackend.members` would list; nothing where all is in one register."""
 
 
+class RunOutline(NamedTuple):
+    """What a backend that builds whole handlers tells of a run, where these have a protocol of their own."""
+
+    phase: Literal["joining", "complete", "closed"]
+    round: int
+    """The round that runs, or is being formed."""
+    silences: Sequence[float | None]
+    """For how many seconds each participant has been silent, in rank order; ``None`` for one that is gone.
+    While a round is being formed, of each node that has come; ``None`` where that cannot be told."""
+    waiting: int = 0
+    """How many nodes wait for the next round."""
+
+
 class Runs(ABC):
     """All runs at one endpoint. Takes part in none of them.
 
@@ -23,7 +36,7 @@ class Runs(ABC):
     """
 
     @abstractmethod
-    def read(self) -> Mapping[str, StoredRun]:
+    def read(self) -> Mapping[str, StoredRun | RunOutline]:
         """Return the runs that have a state, by their ids. They may be seen at different moments."""
 
     @abstractmethod

@@ -179,7 +179,13 @@ def named(node: str, host: str, address: str, pid: int | None, rank: int | None 
     where = place(host, address)
     process = "" if pid is None else f" pid {pid}"
     seat = "" if rank is None else f" rank {rank}"
-    return f"{where}{process}{seat} [{node[:8]}]" if where else f"node{seat} [{node[:8]}]"
+    short = f" [{node[:8]}]" if node else ""
+    return f"{where}{process}{seat}{short}" if where else f"node{seat}{short}"
+
+
+def counted(number: int) -> str:
+    """Say how many nodes there are."""
+    return "1 node" if number == 1 else f"{number} nodes"
 
 
 def place(host: str, address: str) -> str:

@@ -11,11 +11,10 @@ from typing import TypeVar
 
 from rendezvous_core.ports.calls import shielded
 from rendezvous_core.ports.errors import RendezvousError
-from rendezvous_core.ports.redaction import redact
 from rendezvous_core.sqlite import events
 from rendezvous_core.sqlite.errors import explain, is_busy, locked
 from rendezvous_core.sqlite.file import File
-from rendezvous_core.sqlite.path import default_path
+from rendezvous_core.sqlite.path import full_path
 from rendezvous_core.sqlite.schema import retain
 from rendezvous_core.sqlite.watch import Row, Topic, Waiter, Watch
 
@@ -187,12 +186,7 @@ def open_database(path: str) -> Database:
         ValueError: the path holds a null character, or is the URL of something else.
         RendezvousConnectionError, RendezvousStateError: as `Database`.
     """
-    if "://" in path:  # which the file system would take for folders
-        raise ValueError(
-            f"The endpoint of the sqlite backend is the path of a file, not {redact(path)!r}: name the "
-            "backend that this is for, or write the path alone."
-        )
-    path = os.path.realpath(os.path.expanduser(path or default_path()))
+    path = full_path(path)
     with _opening:
         database = _databases.get(path)
         if database is None:

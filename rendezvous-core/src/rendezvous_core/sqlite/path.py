@@ -5,6 +5,7 @@ import stat
 import tempfile
 
 from rendezvous_core.ports.errors import RendezvousConnectionError
+from rendezvous_core.ports.redaction import redact
 
 _REMEDY = "or name another file as endpoint or in RDZV_SQLITE_PATH"
 _private: set[str] = set()
@@ -35,6 +36,31 @@ def default_path() -> str:
             f"free its place, {_REMEDY}."
         ) from error
     return os.path.join(directory, "rendezvous.db")
+
+
+def full_path(path: str) -> str:
+    """Return where the database at ``path`` lies (`default_path` where it is empty).
+
+    Raises:
+        ValueError: it is the URL of something else.
+    """
+    if "://" in path:  # which the file system would take for folders
+        raise ValueError(
+            f"The endpoint of the sqlite backend is the path of a file, not {redact(path)!r}: name the "
+            "backend that this is for, or write the path alone."
+        )
+    return os.path.realpath(os.path.expanduser(path or default_path()))
+
+
+def is_there(path: str) -> bool:
+    """Return whether there is a database at ``path``, as `full_path` returns it.
+
+    Raises:
+        RendezvousConnectionError: not even its folder is there.
+    """
+    if not os.path.isdir(directory := os.path.dirname(path)):
+        raise RendezvousConnectionError(f"There is no directory {directory}: is the path right?")
+    return os.path.lexists(path)
 
 
 def described_default() -> str:

@@ -5,17 +5,20 @@ from collections.abc import Mapping
 
 from rendezvous_core.ports.runs import Runs, StoredRun
 from rendezvous_core.sqlite.backend import topic_of
-from rendezvous_core.sqlite.database import open_database
+from rendezvous_core.sqlite.database import Database, open_database
+from rendezvous_core.sqlite.path import full_path, is_there
 
 
 class SqliteRuns(Runs):
-    """The runs in the database at ``path``, which is made where it is missing.
+    """The runs in the database at ``path``; none where it is missing, and to look does not make it.
 
     Raises as `SqliteBackend` does.
     """
 
     def __init__(self, path: str) -> None:
-        self._database = open_database(path)
+        self._path = full_path(path)
+        self._database: Database | None = None
+        self._opened()
 
     def read(self) -> Mapping[str, StoredRun]:
         """See base class; all are seen at one moment."""
@@ -27,7 +30,8 @@ class SqliteRuns(Runs):
                 members.setdefault(run, {})[node] = record
             return {run: StoredRun(state, members.get(run, {})) for run, state in states}
 
-        return self._database.read(collect)
+        database = self._opened()
+        return database.read(collect) if database else {}
 
     def delete(self, run_id: str) -> None:
         """See base class; atomic here."""
@@ -37,4 +41,10 @@ class SqliteRuns(Runs):
                 connection.execute(f"DELETE FROM {table} WHERE run = ?", (run_id,))
             connection.execute("DELETE FROM runs WHERE name = ?", (run_id,))
 
-        self._database.write(run_id, delete, topic_of(run_id))
+        if database := self._opened():
+            database.write(run_id, delete, topic_of(run_id))
+
+    def _opened(self) -> Database | None:
+        if self._database is None and is_there(self._path):
+            self._database = open_database(self._path)
+        return self._database

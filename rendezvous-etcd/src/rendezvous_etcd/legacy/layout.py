@@ -1,5 +1,7 @@
 """Where the legacy protocol keeps what, and for how long."""
 
+from rendezvous_etcd.options import runs_path
+
 SETUP_TTL = 5
 ROUND_TTL = 10
 """Of a state that somebody has to bring forward: joinable once there are enough nodes, or frozen."""
@@ -15,8 +17,7 @@ class Layout:
     """
 
     def __init__(self, prefix: str, run_id: str) -> None:
-        above = prefix.strip("/")
-        self.run = f"/{above}/run_{run_id}" if above else f"/run_{run_id}"
+        self.run = f"{runs_path(prefix)}run_{run_id}"
         self.all = f"{self.run}/rdzv"
         self.state = f"{self.all}/active_version"
         self.counter = f"{self.all}/version_counter"

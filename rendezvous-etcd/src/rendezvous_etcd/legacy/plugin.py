@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from rendezvous_core import Option, RendezvousParameters, hookimpl
 from rendezvous_core.ports.settings import HANDLER_OPTIONS, SEALING
 from rendezvous_etcd.legacy.handler import EtcdRendezvousHandler, create_rdzv_handler
-from rendezvous_etcd.options import LEGACY_OPTIONS
+from rendezvous_etcd.legacy.runs import LegacyRuns
+from rendezvous_etcd.options import ETCD_PREFIX, LEGACY_OPTIONS, read_connection, runs_path
 
 
 @hookimpl
@@ -21,3 +22,9 @@ def rendezvous_options() -> Sequence[Option]:
 def rendezvous_handler(params: RendezvousParameters) -> EtcdRendezvousHandler:
     """Build the legacy handler; see `create_rdzv_handler`."""
     return create_rdzv_handler(params)
+
+
+@hookimpl
+def rendezvous_runs(params: RendezvousParameters) -> LegacyRuns:
+    """Open all runs below ``etcd_prefix``; endpoint and options are those of the handler."""
+    return LegacyRuns.opened(read_connection(params), runs_path(ETCD_PREFIX.read(params)))

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from rendezvous_core import Option, RendezvousBackend, RendezvousParameters, hookimpl
-from rendezvous_etcd.options import OPTIONS, read_connection, read_lifetimes
+from rendezvous_etcd.options import OPTIONS, read_connection, read_lifetimes, runs_path
 from rendezvous_etcd.v2.backend import EtcdRendezvousBackend
 from rendezvous_etcd.v2.client import EtcdCalls
 from rendezvous_etcd.v2.runs import EtcdRuns
@@ -54,12 +54,4 @@ def rendezvous_store(params: RendezvousParameters, backend: RendezvousBackend) -
 @hookimpl
 def rendezvous_runs(params: RendezvousParameters) -> EtcdRuns:
     """Open all runs below ``key_prefix``; endpoint and options are those of a backend."""
-    connection = read_connection(params)
-    calls = EtcdCalls.from_connection(connection)
-    runs = EtcdRuns(calls, params.get("key_prefix"))
-    try:
-        calls.patience.connect(runs.connect, connection.connect_timeout)
-    except BaseException:
-        runs.close()
-        raise
-    return runs
+    return EtcdRuns.opened(read_connection(params), runs_path(params.get("key_prefix")))

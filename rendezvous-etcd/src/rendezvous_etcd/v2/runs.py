@@ -2,33 +2,62 @@
 
 from collections.abc import Mapping
 from contextlib import suppress
+from typing import Self
 
 import etcd
 
 from rendezvous_core import Runs, StoredRun
-from rendezvous_etcd.options import run_path, runs_path, segment_text
+from rendezvous_etcd.options import Connection, run_path, segment_text
 from rendezvous_etcd.v2.backend import EtcdRendezvousBackend
 from rendezvous_etcd.v2.client import EtcdCalls
 from rendezvous_etcd.v2.swap import look
 
 
-class EtcdRuns(Runs):
-    """The runs below ``key_prefix``. Closing it closes ``calls``."""
+class RunsBelow(Runs):
+    """All runs below ``path``, which ends with a slash. Closing it closes ``calls``."""
 
-    def __init__(self, calls: EtcdCalls, key_prefix: str | None = None) -> None:
-        self._calls, self._prefix = calls, key_prefix
+    def __init__(self, calls: EtcdCalls, path: str) -> None:
+        self._calls, self._path = calls, path
+
+    @classmethod
+    def opened(cls, connection: Connection, path: str) -> Self:
+        """Open those of a cluster that is waited for.
+
+        Raises:
+            RendezvousConnectionError: the cluster cannot be reached, or has no v2 API.
+            RendezvousStateError: it does not let this user read.
+        """
+        calls = EtcdCalls.from_connection(connection)
+        runs = cls(calls, path)
+        try:
+            calls.patience.connect(runs.connect, connection.connect_timeout)
+        except BaseException:
+            calls.close()
+            raise
+        return runs
 
     def connect(self) -> None:
-        """Look whether the cluster can be reached, and read; need not be called."""
-        look(self._calls, runs_path(self._prefix))
+        """Look whether the cluster can be reached, and read."""
+        look(self._calls, self._path)
+
+    def close(self) -> None:
+        """See base class."""
+        self._calls.close()
+
+    def _folders(self, path: str) -> list[str]:
+        listed, _ = look(self._calls, path)
+        return [each.key for each in listed.leaves if each.dir and each.key != listed.key] if listed else []
+
+
+class EtcdRuns(RunsBelow):
+    """The runs of ``etcd-v2``."""
 
     def read(self) -> Mapping[str, StoredRun]:
         """See base class."""
-        listed, _ = look(self._calls, runs_path(self._prefix))
-        names = [each.key.rpartition("/")[2] for each in listed.leaves if each.dir] if listed else []
+        names = [key.rpartition("/")[2] for key in self._folders(self._path)]
         runs = {}
         for run_id in map(segment_text, names):
-            backend = EtcdRendezvousBackend(self._calls, run_id, self._prefix)
+            backend = EtcdRendezvousBackend(self._calls, run_id, self._path)
             if found := backend.get_state():
                 runs[run_id] = StoredRun(found[0], backend.members().records)
         return runs
@@ -36,8 +65,4 @@ class EtcdRuns(Runs):
     def delete(self, run_id: str) -> None:
         """See base class."""
         with suppress(etcd.EtcdKeyNotFound):
-            self._calls.delete(run_path(self._prefix, run_id), safe=True, recursive=True)
-
-    def close(self) -> None:
-        """See base class."""
-        self._calls.close()
+            self._calls.delete(run_path(self._path, run_id), safe=True, recursive=True)
