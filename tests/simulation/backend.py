@@ -25,6 +25,12 @@ class Backend:
         self.lossless = True
         self.stale_members: dict[str, Member] | None = None
         """Set to serve listings from a cache."""
+        self.partial = 0.0
+        """How likely each record is left out of a listing, though never of two that one node gets in a row.
+
+        What is put and never shown is no sign of life to anybody: that breaks what the promises rest on.
+        """
+        self._left_out: dict[str, set[str]] = {}
         self.content_tokens = False
         """Whether the content of the state serves as its token."""
         self.one_register = False
@@ -60,8 +66,16 @@ class Backend:
             case List():
                 self.world.invariants.on_list(machine)
                 members = self.members if self.stale_members is None else self.stale_members
+                if self.partial:
+                    members = self._in_part(members, machine)
                 return dict(members), self.bell
         return None
+
+    def _in_part(self, members: dict[str, Member], reader: "Machine") -> dict[str, Member]:
+        before, draw = self._left_out.get(reader.name, set()), self.world.random.random
+        out = {node for node in members if node not in before and draw() < self.partial}
+        self._left_out[reader.name] = out
+        return {node: member for node, member in members.items() if node not in out}
 
     def put_state(self, state: State | None) -> None:
         self.state = state

@@ -13,6 +13,8 @@ class Faults:
     """The client gives up, and the operation is applied some time later all the same."""
     lateness: float = 8.0
     """At most so many seconds later."""
+    twice: float = 0.0
+    """What was answered arrives once more some time later, as where a network repeats it."""
     wake_up_lost: float = 0.0
     latency: float = 0.002
     """Of one way, on average, in seconds."""

@@ -38,6 +38,7 @@ class Invariants:
         self._gone: dict[str, dict[str, Departure]] = {}
         self._seats: dict[tuple[str, int], str] = {}
         self._puts: dict[str, list[float]] = {}
+        self._beats: set[tuple[str, int]] = set()
         self._looks: dict[str, list[float]] = {}
         self._losses: list[float] = []
         self._windows: dict[str, tuple[float, int]] = {}
@@ -46,7 +47,9 @@ class Invariants:
         """Counts operations while it is set."""
 
     def on_put(self, member: Member) -> None:
-        self._puts.setdefault(member.node, []).append(self._world.now)
+        if (member.node, member.beat) not in self._beats:  # what is repeated is no new sign of life
+            self._beats.add((member.node, member.beat))
+            self._puts.setdefault(member.node, []).append(self._world.now)
 
     def on_list(self, reader: "Machine") -> None:
         self._looks.setdefault(reader.name, []).append(self._world.now)

@@ -49,6 +49,9 @@ class Machine:
             member, RUN, self.settings, self.timing, world.new_id, reopens=reopens, has_id=has_id
         )
         self.crashed = self.paused = self.cut_off = False
+        self.deaf = False
+        """Whether what it sends arrives, and no answer comes back."""
+        self.clock_stopped_at: float | None = None
         self.diligent = True
         """Whether its user asks again as soon as a new round is called for."""
         self.broken: type | None = None
@@ -213,6 +216,21 @@ class Machine:
         self.world.note(self.name, "is connected")
         self.cut_off = False
 
+    def jump(self, seconds: float) -> None:
+        """Set its clock forward."""
+        self.offset += seconds
+
+    def stop_clock(self) -> None:
+        """Have its clock stand still, while all else goes on."""
+        self._tick()
+        self.clock_stopped_at = self.world.now
+
+    def start_clock(self) -> None:
+        """Have its clock go on, from where it stands."""
+        if self.clock_stopped_at is not None:
+            self.offset -= (self.world.now - self.clock_stopped_at) * self.rate
+            self.clock_stopped_at = None
+
     # The machine
 
     def _held_up(self, errand: Callable[[], None]) -> bool:
@@ -221,7 +239,8 @@ class Machine:
         return self.paused or self.crashed
 
     def _tick(self) -> None:
-        self.node.now = self.offset + self.world.now * self.rate
+        if self.clock_stopped_at is None:
+            self.node.now = self.offset + self.world.now * self.rate
 
     def _resume(self, steps: Steps, value: Any = None, error: Exception | None = None) -> None:
         self._tick()
@@ -291,6 +310,12 @@ class Machine:
                 world.after(world.random.uniform(0.0, faults.lateness), backend.apply, operation, self)
                 self.refuse(steps)
             else:
+                if (
+                    faults.twice
+                    and type(operation) in (Put, Write, Remove)
+                    and world.random.random() < faults.twice
+                ):
+                    world.after(world.random.uniform(0.0, faults.lateness), backend.apply, operation, self)
                 self.answer(steps, backend.apply(operation, self), takes)
 
     def _compete(self, operation: Any, steps: Steps, touches: int, tries: int) -> None:
@@ -308,7 +333,7 @@ class Machine:
         self.world.after(self.world.latency() + self.slowness + takes, self._hear, steps, value)
 
     def _hear(self, steps: Steps, value: Any) -> None:
-        if self.cut_off:
+        if self.cut_off or self.deaf:
             self._deliver(steps, None, RendezvousConnectionError("simulated"))
         else:
             self._deliver(steps, value)

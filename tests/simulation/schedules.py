@@ -53,6 +53,7 @@ class Schedule:
             request_lost=often[0],
             reply_lost=often[1],
             late=often[2],
+            twice=draw.uniform(0.0, 0.15) if draw.random() < 0.3 else 0.0,
             lateness=draw.uniform(0.1, 6.0),
             wake_up_lost=draw.choice((0.0, 0.0, 0.0, 0.1, 0.5, 1.0)),
             latency=draw.choice((0.001, 0.002, 0.01, 0.05, 0.3)) * self.period,
@@ -114,6 +115,22 @@ class Schedule:
         if machine := self.somebody():
             machine.cut()
             self.later(machine.mend)
+
+    def deafen(self) -> None:
+        """A partition of one direction: what a node sends arrives, what is sent to it does not."""
+        if machine := self.somebody():
+            machine.deaf = True
+            self.later(lambda: setattr(machine, "deaf", False))
+
+    def stop_clock(self) -> None:
+        if machine := self.somebody():
+            machine.stop_clock()
+            self.later(machine.start_clock)
+
+    def list_in_part(self) -> None:
+        """Listings leave out some of the records, now these and now those."""
+        self.world.backend.partial = self.random.uniform(0.0, 0.5)
+        self.later(lambda: setattr(self.world.backend, "partial", 0.0))
 
     def slow_pass(self) -> None:
         """A node that beats but cannot decide."""
@@ -202,6 +219,9 @@ _ACTIONS: list[tuple[Callable[[Schedule], None], float]] = [
     (Schedule.sleep, 1.5),
     (Schedule.slow_listings, 0.5),
     (Schedule.cut, 4),
+    (Schedule.deafen, 2),
+    (Schedule.stop_clock, 0.7),
+    (Schedule.list_in_part, 0.7),
     (Schedule.slow_pass, 0.7),
     (Schedule.outage, 1.5),
     (Schedule.give_up, 4),

@@ -66,9 +66,10 @@ class World:
         self.note("heal")
         self.invariants.on_heal(self.faults.latency)
         self.faults = NO_FAULTS
-        self.backend.down, self.backend.stale_members = False, None
+        self.backend.down, self.backend.stale_members, self.backend.partial = False, None, 0.0
         for machine in self.live:
-            machine.cut_off, machine.broken = False, None
+            machine.cut_off, machine.deaf, machine.broken = False, False, None
+            machine.start_clock()
             machine.slow_listing = 0.0
             machine.resume()
 

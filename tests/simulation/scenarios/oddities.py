@@ -1,0 +1,89 @@
+"""Backends, networks and clocks that do what they should not, and mostly do not."""
+
+from tests.simulation.faults import Faults
+from tests.simulation.invariants import check_progress
+from tests.simulation.scenarios.telling import (
+    coordinator,
+    expect,
+    expect_undisturbed,
+    gather,
+    others,
+    pick,
+    scenario,
+    state_of,
+    wait_until,
+)
+from tests.simulation.world import World
+
+
+@scenario
+def listings_leave_some_out(world: World) -> None:
+    """A record that is missing now and then is no silence (Rule 4)."""
+    machines = gather(world, 4, min_nodes=2)
+    world.backend.partial = 0.3
+    world.run(20.0)
+    expect_undisturbed(machines)
+
+
+@scenario
+def participant_hears_nothing(world: World) -> None:
+    """What it sends arrives; the others go on without it, and it comes back when it can."""
+    machines = gather(world, 3, min_nodes=2)
+    deaf = pick(world, others(machines, coordinator(world)))
+    deaf.deaf = True
+    rest = others(machines, deaf)
+    wait_until(world, lambda: all(len(each.returned) == 2 for each in rest), 15.0, "the others go on")
+    expect(state_of(world).rank(deaf.name, 1) is None, "without it")
+    deaf.deaf = False
+    wait_until(world, lambda: all(each.inside and not each.called for each in machines), 15.0, "it is back")
+    world.run(2.0)
+    expect(len(state_of(world).active()) == 3, "they are three again")
+
+
+@scenario
+def coordinator_hears_nothing(world: World) -> None:
+    """Its writes stand, and it never knows: another one takes over."""
+    machines = gather(world, 3, min_nodes=2)
+    leader = coordinator(world)
+    leader.deaf = True
+    wait_until(world, lambda: state_of(world).coordinator != leader.name, 15.0, "a takeover")
+    leader.deaf = False
+    wait_until(world, lambda: all(each.inside and not each.called for each in machines), 20.0, "all are back")
+
+
+@scenario
+def clocks_jump(world: World) -> None:
+    """An observer's own leap is not held against others (Rule 4)."""
+    machines = gather(world, 3, min_nodes=2)
+    for _ in range(5):
+        pick(world, machines).jump(world.random.choice((0.5, 3.0, 60.0, 86_400.0)))
+        world.run(world.random.uniform(1.0, 3.0))
+    expect_undisturbed(machines)
+
+
+@scenario
+def clock_stands_still(world: World) -> None:
+    """Its node does nothing in time: that is a pause to the others, and over when the clock goes on."""
+    machines = gather(world, 3, min_nodes=2)
+    still = pick(world, machines)
+    still.stop_clock()
+    rest = others(machines, still)
+    wait_until(world, lambda: all(len(each.returned) == 2 for each in rest), 20.0, "the others go on")
+    still.start_clock()
+    wait_until(world, lambda: all(each.inside and not each.called for each in machines), 15.0, "it is back")
+
+
+@scenario
+def everything_comes_twice(world: World) -> None:
+    """Writes, puts and removals are repeated, some time later, in another order."""
+    machines = world.start(4, min_nodes=2, max_nodes=4)
+    world.faults = Faults(twice=0.7, lateness=2.0)
+    for _ in range(8):
+        world.run(world.random.uniform(0.2, 1.5))
+        pick(world, machines).ask()
+    goer = pick(world, machines)
+    goer.quit("leave")
+    world.run(6.0)
+    world.heal()
+    check_progress(world)
+    expect(goer.name not in {seat.node for seat in state_of(world).active()}, "who left is out")
