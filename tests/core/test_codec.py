@@ -63,7 +63,7 @@ def test_no_bytes_raise_anything_but_a_state_error(data: bytes) -> None:
             decode(data)
 
 
-DEEP = b'{"v":1,"state":' + b'{"a":' * 9000
+DEEP = b'{"v":2,"state":' + b'{"a":' * 9000
 
 
 def changed(**fields: Any) -> bytes:
@@ -81,9 +81,10 @@ def changed(**fields: Any) -> bytes:
         (b"", "corrupt: Input data was truncated"),
         (b"\x80\x04K\x01.", "corrupt"),
         (b"[]", "Expected `object`"),
-        (b'{"v": 99}', "version 99, but this node speaks version 1"),
+        (b'{"v": 99}', "version 99, but this node speaks version 2"),
         (b'{"v": "x"}', "Expected `int`"),
-        (b'{"v": 1}', "missing required field `state`"),
+        (b'{"v": 1}', "version 1, but this node speaks version 2"),
+        (b'{"v": 2}', "missing required field `state`"),
         (changed(phase="over"), "Invalid enum value 'over'"),
         (changed(round="one"), r"\$.state.round"),
         (changed(roster=[["a", 1, 15.0], ["a", 2, 15.0]]), "two ranks"),
@@ -153,7 +154,7 @@ def test_a_record_with_anything_in_it_is_read_or_refused(field: str, value: obje
 @pytest.mark.parametrize("decode", [codec.decode_state, codec.decode_member])
 @pytest.mark.parametrize("opening", [b'{"a":', b"["])
 def test_nesting_without_end_is_corrupt(decode: Callable[[bytes], object], opening: bytes) -> None:
-    for data in (opening * 9000, b'{"v":1,"member":' + opening * 9000, b'{"v":1,"x":' + opening * 9000):
+    for data in (opening * 9000, b'{"v":2,"member":' + opening * 9000, b'{"v":2,"x":' + opening * 9000):
         with pytest.raises(RendezvousStateError, match="corrupt"):
             decode(data)
 

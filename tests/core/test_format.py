@@ -8,11 +8,21 @@ import msgspec
 import pytest
 
 from rendezvous_core import RendezvousStateError
-from rendezvous_core.protocol.codec import VERSION, decode_member, decode_state, encode_member, encode_state
+from rendezvous_core.protocol.codec import (
+    VERSION,
+    decode_member,
+    decode_page,
+    decode_state,
+    encode_member,
+    encode_page,
+    encode_state,
+)
 
 RECORDED = sorted((Path(__file__).parent / "format").glob("*.json"))
 CODEC: dict[str, tuple[Callable[[bytes], Any], Callable[[Any], bytes]]] = {
     "state": (decode_state, encode_state),
+    "head": (decode_state, encode_state),
+    "page": (decode_page, encode_page),
     "member": (decode_member, encode_member),
 }
 
@@ -31,6 +41,7 @@ def test_recorded_format(path: Path) -> None:
         with pytest.raises(RendezvousStateError, match=f"version {version}, .* version {VERSION}"):
             decode(recorded)
         return
-    said = msgspec.json.decode(recorded)[kind]
-    written = msgspec.json.decode(encode(decode(recorded)))[kind]
+    what = "state" if kind == "head" else kind
+    said = msgspec.json.decode(recorded)[what]
+    written = msgspec.json.decode(encode(decode(recorded)))[what]
     assert said.items() <= written.items()

@@ -35,6 +35,8 @@ _NODE_REST = {
     *("_run", "_settings", "_news", "_spare", "_moves", "_timing", "_coordinator"),
     *("_token", "_stale", "_still", "_reopens", "_has_id", "_opening", "_drains"),
 }
+_OF_LARGE_GROUPS = {"_page", "_book", "_kept", "_missed", "_lost_at", "_is_heir"}
+"""What a node knows of a ledger that is kept apart: here all are in the state."""
 _TOLD = {"restored", "deposed_after", "members", "dead"}
 """For people: nothing is decided by it."""
 _COORDINATOR_REST = {
@@ -108,7 +110,7 @@ def key(node: SteppedNode) -> Hashable:
         (coordinator, _COORDINATOR_REST),
         (observer, _OBSERVER_REST),
     ):
-        unknown = vars(part).keys() - known - _TOLD
+        unknown = vars(part).keys() - known - _TOLD - _OF_LARGE_GROUPS
         assert not unknown, f"say here whether {unknown} are moments, and whether they must be copied"
     outcome = node.outcome if isinstance(node.outcome, Joined) else repr(node.outcome)
     ids = coordinator._new_id

@@ -13,6 +13,7 @@ import pytest
 from pyetcd import etcdrpc as rpc
 
 from rendezvous_core import RendezvousParameters, RendezvousStateError
+from rendezvous_core.dynamic.ledgers import Ledgers
 from rendezvous_core.dynamic.performing import Performer
 from rendezvous_core.protocol.codec import decode_state
 from rendezvous_core.protocol.node import Node
@@ -20,6 +21,7 @@ from rendezvous_core.protocol.operations import Rest, Timing, Wait, Write
 from rendezvous_core.protocol.records import Member, Settings
 from rendezvous_etcd import Etcd3RendezvousBackend, EtcdServer, create_backend
 from rendezvous_etcd.v3.operations import delete, prefix_end, put
+from rendezvous_etcd.v3.store import Etcd3Store
 
 PERIOD = 5.0
 OLDER, STEPS = 3, 12
@@ -48,7 +50,7 @@ class Watched:
         self.written: list[float] = []
         """When states were written."""
         self._steps = self.node.live()
-        self._performer = Performer(backend, PERIOD)
+        self._performer = Performer(backend, Ledgers(Etcd3Store.of_run(backend), "run"), PERIOD)
         self._operation = next(self._steps)
 
     def step(self) -> None:

@@ -8,9 +8,10 @@ from hypothesis import strategies as st
 from redis.exceptions import InvalidResponse, TimeoutError
 
 from rendezvous_core import RendezvousError
+from rendezvous_core.dynamic.ledgers import Ledgers
 from rendezvous_core.dynamic.performing import Performer
-from rendezvous_core.protocol.operations import List, Read, Remove
-from rendezvous_redis import RedisOptions, RedisRendezvousBackend, RedisRun, _reader
+from rendezvous_core.protocol.operations import Fetch, List, Read, Remove
+from rendezvous_redis import RedisOptions, RedisRendezvousBackend, RedisRun, RedisStore, _reader
 from rendezvous_redis._link import Link
 from rendezvous_redis._target import Target
 from tests.fuzz.replies import CALLS, PLACES, answered
@@ -35,8 +36,8 @@ def test_whatever_it_answers_only_our_errors_come_of_it(pieces: list[bytes]) -> 
     with hostile(pieces) as endpoint, suppress(RendezvousError):
         options = RedisOptions(connect_timeout=0.05, read_timeout=0.05)
         run = RedisRun(str(endpoint), "run", options)
-        performer = Performer(RedisRendezvousBackend(run), 1.0)
-        for operation in (Read(), List(), Remove("node")):
+        performer = Performer(RedisRendezvousBackend(run), Ledgers(RedisStore(run), "run"), 1.0)
+        for operation in (Read(), List(), Remove("node"), Fetch("ledger", [0])):
             with suppress(RendezvousError):
                 performer.perform(operation)
         performer.close()

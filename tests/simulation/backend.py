@@ -2,7 +2,19 @@
 
 from typing import TYPE_CHECKING, Any
 
-from rendezvous_core.protocol.operations import List, Put, Read, Remove, Steps, Wait, Write
+from rendezvous_core.protocol.ledger import Page, whole
+from rendezvous_core.protocol.operations import (
+    Drop,
+    Fetch,
+    File,
+    List,
+    Put,
+    Read,
+    Remove,
+    Steps,
+    Wait,
+    Write,
+)
 from rendezvous_core.protocol.records import Member, State
 
 if TYPE_CHECKING:
@@ -16,6 +28,10 @@ class Backend:
     def __init__(self, world: "World") -> None:
         self.world = world
         self.state: State | None = None
+        """Whole, wherever its ledger is kept."""
+        self.ledgers: dict[str, list[Page]] = {}
+        self.filed: dict[str, list[Page]] = {}
+        """All ledgers that ever were."""
         self.version = 0
         self.members: dict[str, Member] = {}
         self.bell = 0
@@ -44,14 +60,23 @@ class Backend:
     def apply(self, operation: Any, machine: "Machine") -> Any:
         match operation:
             case Read():
-                return None if self.state is None else (self.state, self.token)
-            case Write(state, token):
+                return None if self.state is None else (self.state.head, self.token)
+            case Write(head, token):
                 written = token == self.token
                 if written:
+                    state = self.whole(head)
                     self.world.note(machine.name, "writes", state)
                     self.world.invariants.on_write(machine, self.state, state)
                     self.put_state(state)
-                return None if self.state is None else (self.state, self.token, written)
+                return None if self.state is None else (self.state.head, self.token, written)
+            case File(ledger, pages):
+                assert ledger not in self.filed, "a ledger is never overwritten"
+                self.ledgers[ledger] = self.filed[ledger] = list(pages)
+            case Fetch(ledger, numbers):
+                there = self.ledgers.get(ledger)
+                return None if there is None else [there[number] for number in numbers]
+            case Drop(ledger, _):
+                self.ledgers.pop(ledger, None)
             case Put(member, announce):
                 self.touches += 1
                 self.members[member.node] = member
@@ -76,6 +101,14 @@ class Backend:
         out = {node for node in members if node not in before and draw() < self.partial}
         self._left_out[reader.name] = out
         return {node: member for node, member in members.items() if node not in out}
+
+    def whole(self, head: State) -> State:
+        """Put together what was written as a head, and as a ledger before it."""
+        if head.is_whole or head.apart is None:
+            return head
+        state = whole(head, self.filed[head.apart.id])
+        assert state is not None
+        return state
 
     def put_state(self, state: State | None) -> None:
         self.state = state
@@ -131,7 +164,14 @@ class Backend:
         self.members = dict(snapshot[1])
         if reissue:
             self.version = snapshot[2] - 1
+        apart = snapshot[0] and snapshot[0].apart
+        self.ledgers = {apart.id: self.filed[apart.id]} if apart else {}
         self.put_state(snapshot[0])
+
+    def lose_ledger(self) -> None:
+        self.world.note("ledger lost")
+        self.lossless = False
+        self.ledgers = {}
 
     def lose_state(self, members: bool = True) -> None:
         self.roll_back((None, {} if members else self.members, 0))

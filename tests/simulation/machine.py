@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from rendezvous_core import RendezvousConnectionError
+from rendezvous_core.protocol.ledger import PAGE
 from rendezvous_core.protocol.node import Joined, Node
 from rendezvous_core.protocol.operations import List, Put, Remove, Rest, Steps, Timing, Wait, Write
 from rendezvous_core.protocol.records import Intent, Member, Settings
@@ -37,6 +38,7 @@ class Machine:
         node_type: type[Node] = Node,
         reopens: bool = False,
         has_id: bool = True,
+        page: int = PAGE,
     ) -> None:
         self.world, self.name = world, name
         self.offset, self.rate = world.random.uniform(0, 1e6), world.random.uniform(0.999, 1.001)
@@ -46,7 +48,7 @@ class Machine:
             node=name, address=address, pid=1, dead_after=self.timing.dead_after, rank_hint=rank_hint
         )
         self.node = node_type(
-            member, RUN, self.settings, self.timing, world.new_id, reopens=reopens, has_id=has_id
+            member, RUN, self.settings, self.timing, world.new_id, page=page, reopens=reopens, has_id=has_id
         )
         self.crashed = self.paused = self.cut_off = False
         self.deaf = False

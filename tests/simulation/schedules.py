@@ -196,6 +196,9 @@ class Schedule:
             return
         self.world.backend.roll_back(self.random.choice(self.snapshots), self.random.random() < 0.5)
 
+    def lose_ledger(self) -> None:
+        self.world.backend.lose_ledger()
+
     def lose_state(self) -> None:
         self.world.backend.lose_state(members=self.random.random() < 0.5)
 
@@ -237,6 +240,7 @@ _LOSSES: list[tuple[Callable[[Schedule], None], float]] = [
     (Schedule.snapshot, 3),
     (Schedule.roll_back, 4),
     (Schedule.lose_state, 2),
+    (Schedule.lose_ledger, 2),
 ]
 
 

@@ -9,6 +9,7 @@ import random
 from collections.abc import Callable
 from typing import Any
 
+from rendezvous_core.protocol.ledger import PAGE
 from rendezvous_core.protocol.records import Member, State
 from tests.simulation.backend import Backend
 from tests.simulation.faults import NO_FAULTS, Faults
@@ -27,10 +28,14 @@ class World:
         self.machines: dict[str, Machine] = {}
         self.backend = Backend(self)
         self.invariants = Invariants(self)
-        self.options = node_options
+        self.options = {"page": self._draw_page()} | node_options
         self._agenda: list[tuple[float, int, Callable[..., None], tuple[Any, ...]]] = []
         self._count = 0
         self.notes: list[tuple[float, tuple[Any, ...]]] = []
+
+    def _draw_page(self) -> int:
+        """Whether the ledger is in the state, or apart; drawn beside all else."""
+        return random.Random(f"page {self.seed}").choice((PAGE, 1, 2))
 
     def after(self, delay: float, action: Callable[..., None], *arguments: Any) -> None:
         self._count += 1

@@ -63,6 +63,10 @@ class RedisStore(Store):
             self._await(missing, keys, deadline, self._timeout)
         return []
 
+    def peek_all(self, keys: Sequence[str]) -> list[bytes | None]:
+        """See base class."""
+        return self._read(each(*[optional(data)] * len(keys)), "HMGET", *keys) if keys else []
+
     def add(self, key: str, amount: int) -> int:
         """See base class. The sum must fit into 64 bits."""
         total = self._write(_sum, ADD, key, int(amount))

@@ -94,7 +94,8 @@ def test_an_operating_system_error_is_retried_as_a_lost_connection(nodes: Group)
     [
         (b"\x80\x04K\x01.", "corrupt"),
         (b"{}", "corrupt"),
-        (b'{"v": 2, "state": {"new": "fields"}}', "version 2, but this node speaks version 1"),
+        (b'{"v": 1, "state": {"old": "fields"}}', "version 1, but this node speaks version 2"),
+        (b'{"v": 3, "state": {"new": "fields"}}', "version 3, but this node speaks version 2"),
     ],
 )
 def test_a_state_that_cannot_be_read_is_named(nodes: Group, data: bytes, message: str) -> None:
@@ -104,7 +105,7 @@ def test_a_state_that_cannot_be_read_is_named(nodes: Group, data: bytes, message
 
 
 @pytest.mark.parametrize(
-    "data", [b"not a record", b'{"v":1,"member":' + b'{"a":' * 9000, b'{"v":1,"member":{"node":"damaged"}}']
+    "data", [b"not a record", b'{"v":2,"member":' + b'{"a":' * 9000, b'{"v":2,"member":{"node":"damaged"}}']
 )
 def test_the_damaged_record_of_one_node_does_not_stop_the_others(nodes: Group, data: bytes) -> None:
     MemoryBackend(nodes.server, "run").put_member("damaged", data, announce=True)

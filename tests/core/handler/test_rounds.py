@@ -9,12 +9,17 @@ from rendezvous_core import (
     RendezvousGracefulExitError,
     RendezvousTimeoutError,
 )
+from rendezvous_core.dynamic import assembly
 from tests.core.handler.groups import PATIENCE, Group, eventually, group, kill
 
 
-@pytest.fixture(params=["memory", "store", "register"])
-def nodes(request: pytest.FixtureRequest) -> Iterator[Group]:
-    with group(request.param) as members:
+@pytest.fixture(params=["memory", "store", "register", "pages"])
+def nodes(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Group]:
+    kind = request.param
+    if kind == "pages":  # as in large groups
+        kind = "memory"
+        monkeypatch.setattr(assembly, "PAGE", 1)
+    with group(kind) as members:
         yield members
 
 

@@ -153,7 +153,7 @@ def test_records_that_somebody_else_writes_count_for_nothing(server: MemoryServe
         other.node_id: member,  # of another run
         "f" * 32: intruder.members().records[group[0].node_id],  # of another node
         "e" * 32: state[0],  # of another kind
-        "d" * 32: b'{"v":1}',
+        "d" * 32: b'{"v":2}',
         "c" * 32: SEALED,
     }.items():
         intruder.put_member(name, record, announce=True)

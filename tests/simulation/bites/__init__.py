@@ -5,6 +5,7 @@ from tests.simulation.bites import (
     coordinating,
     deciding,
     draining,
+    ledgers,
     living,
     observing,
     regrouping,
@@ -23,4 +24,5 @@ BITES = [
     *regrouping.BITES,
     *reopening.BITES,
     *draining.BITES,
+    *ledgers.BITES,
 ]

@@ -9,7 +9,7 @@ BITES = [
     Bite(
         "Rule 1: who finds its ticket spent asks with a new one",
         Participant._settle,
-        "elif state.has_spent(me.node, me.ticket):\n        self._new_ticket()",
+        "elif has_spent:\n        self._new_ticket()",
         "elif False:\n        pass",
         deaths.paused_participant_returns_with_an_old_ask,
     ),
@@ -23,15 +23,15 @@ BITES = [
     Bite(
         "Rule 8: a departure calls for a new round",
         Participant.__dict__["nodes_waiting"].fget,
-        'sum(reason != "done" for reason in state.gone.values())',
-        "0",
+        "max(state.waiting, state.departed)",
+        "state.waiting",
         deaths.evicted_participant_stays_gone,
     ),
     Bite(
         "Rule 8: who is done calls nobody",
-        Participant.__dict__["nodes_waiting"].fget,
-        'sum(reason != "done" for reason in state.gone.values())',
-        "len(state.gone)",
+        State.__dict__["departed"].fget,
+        'reason != "done"',
+        "True",
         asks.participants_are_done,
     ),
     Bite(
@@ -44,7 +44,7 @@ BITES = [
     Bite(
         "Rule 9: a withdrawal is over when the ticket is spent",
         Participant._settle,
-        "or state.has_spent(me.node, me.ticket)):",
+        "or has_spent):",
         "or True):",
         asks.ask_is_given_up,
     ),

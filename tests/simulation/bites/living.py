@@ -30,15 +30,15 @@ BITES = [
     Bite(
         "Rule 3: the coordinator renews the state",
         Node._coordinate,
-        " or state.beat != self.member.beat or overdue:",
-        ":",
+        " or state.beat != self.member.beat or overdue or is_missed:",
+        " or is_missed:",
         deaths.nothing_happens,
     ),
     Bite(
         "Rule 3: also where a claim carries the latest beat",
         Node._coordinate,
-        " or overdue:",
-        ":",
+        " or overdue or",
+        " or",
         listings.coordinator_takes_over_where_listings_are_slow,
     ),
     Bite(
@@ -72,8 +72,8 @@ BITES = [
     Bite(
         "Rule 10: the state carries each beat of the coordinator's",
         Node._coordinate,
-        "state.beat != self.member.beat or overdue:",
-        "overdue:",
+        "state.beat != self.member.beat or overdue",
+        "overdue",
         deaths.coordinator_dies,
     ),
     Bite(

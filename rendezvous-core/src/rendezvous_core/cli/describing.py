@@ -40,12 +40,16 @@ def describe_run(
         return node in members and ages[node] <= members[node].dead_after
 
     def asks(node: str) -> bool:
-        return members[node].intent == "join" and not state.has_spent(node, members[node].ticket)
+        member = members[node]
+        return member.intent == "join" and not member.holds and not state.has_spent(node, member.ticket)
 
     nodes = []
     if state.phase == "joining":
         former = [seat.node for seat in state.roster if seat.node in members]
         nodes += [look(node, None, "away") for node in former if not asks(node)]
+    elif not state.is_whole:
+        inside = sorted(node for node in members if members[node].holds == state.round_id)
+        nodes += [look(node, None, "active" if is_heard(node) else "silent") for node in inside]
     else:
         for rank, seat in enumerate(state.roster):
             if seat.node in state.gone:

@@ -7,6 +7,9 @@ from typing import Literal
 
 from rendezvous_core.protocol.records import Phase, counted, named, place
 
+MOST_NAMES = 8
+"""So many nodes of one standing are named in a line; of the others it gives the number."""
+
 Standing = Literal["active", "silent", "lost", "left", "done", "waiting", "away"]
 """A participant is active, or silent (no heartbeat, not yet found dead), or gone: lost, left or done.
 Others are waiting, silent, or away: in the round before, but not back."""
@@ -130,4 +133,7 @@ def of_nodes(number: int, look: RunLook) -> str:
 
 
 def _listed(title: str, nodes: list[NodeLook]) -> str:
-    return f"; {title}: {', '.join(map(str, nodes))}" if nodes else ""
+    if not nodes:
+        return ""
+    more = f" and {len(nodes) - MOST_NAMES} more" if len(nodes) > MOST_NAMES else ""
+    return f"; {title}: {', '.join(map(str, nodes[:MOST_NAMES]))}{more}"

@@ -7,6 +7,7 @@ from typing import Any
 from rendezvous_core.cli.describing import describe_outline, describe_run, with_the_gone
 from rendezvous_core.cli.look import RunLook, UnreadableRun
 from rendezvous_core.dynamic.history import Happening, history_store, read_history
+from rendezvous_core.dynamic.ledgers import Ledgers
 from rendezvous_core.over_register.register import unpacked
 from rendezvous_core.plugins.loading import RendezvousPluginError
 from rendezvous_core.ports.errors import RendezvousStateError
@@ -55,7 +56,8 @@ class Lookout:
         self._state_token = found[1] if found else None
         if found is None:
             return None
-        look = describe_run(self._run_id, decode_state(found[0]), members, self._ages(members))
+        state = Ledgers(self._kept(), self._run_id).complete(decode_state(found[0]))
+        look = describe_run(self._run_id, state, members, self._ages(members))
         self.events = self.history()
         return with_the_gone(look, self.events)
 
@@ -65,10 +67,14 @@ class Lookout:
         Raises:
             RendezvousConnectionError: the backend cannot be reached.
         """
+        return read_history(self._kept(), self._run_id)
+
+    def _kept(self) -> Store:
+        """What the run's nodes keep their history and ledgers in."""
         if self._store is None:
             store = create_store(self._params, self._backend)
             self._store = history_store(store, self._backend, self._run_id)
-        return read_history(self._store, self._run_id)
+        return self._store
 
     def find_life(self, tell: Callable[[], None]) -> RunLook | None:
         """Watch until somebody gives a sign of life; ``None`` once all have been silent for too long.

@@ -9,19 +9,22 @@ from collections.abc import Mapping, Sequence
 from rendezvous_core.dynamic.driver import Driver
 from rendezvous_core.dynamic.history import Recorder, history_store
 from rendezvous_core.dynamic.launchers import find_job
+from rendezvous_core.dynamic.ledgers import Ledgers
 from rendezvous_core.dynamic.performing import Performer
 from rendezvous_core.dynamic.reporting import Reporter
-from rendezvous_core.over_register.backend import with_members
+from rendezvous_core.over_register.backend import RegisterBackend, with_members
 from rendezvous_core.plugins.loading import assign_ranks
 from rendezvous_core.ports.backend import MembershipBackend, RendezvousBackend
 from rendezvous_core.ports.limits import check_metadata
 from rendezvous_core.ports.settings import NO_ID, RANK_HINT, RendezvousSettings
 from rendezvous_core.ports.store import Store
+from rendezvous_core.protocol.ledger import PAGE
 from rendezvous_core.protocol.node import Node
 from rendezvous_core.protocol.operations import Timing
+from rendezvous_core.protocol.ranges import MAX_NODES
 from rendezvous_core.protocol.ranks import rank
 from rendezvous_core.protocol.records import Member, Settings
-from rendezvous_core.sealing.backend import seal_backend
+from rendezvous_core.sealing.backend import seal_backend, unsealed
 from rendezvous_core.sealing.keys import Keyring
 
 
@@ -42,7 +45,7 @@ def make_driver(
         settings.timeout.last_call.total_seconds(),
     )
     member = Member(
-        node=uuid.uuid4().hex,
+        node=_new_id(),
         address=address,
         host=socket.gethostname(),
         pid=os.getpid(),
@@ -56,13 +59,16 @@ def make_driver(
         settings.run_id,
         agreed(settings, "" if has_id else find_job(sys.argv)),
         timing,
-        lambda: uuid.uuid4().hex,
+        _new_id,
         _rank,
+        # What a bare register keeps apart is in the same register.
+        page=MAX_NODES if isinstance(unsealed(backend), RegisterBackend) else PAGE,
         reopens=reopen or not has_id,
         has_id=has_id,
     )
-    performer = Performer(backend, settings.timeout.heartbeat.total_seconds())
-    recorder = Recorder(history_store(store, backend, settings.run_id), settings.run_id)
+    kept = history_store(store, backend, settings.run_id)
+    performer = Performer(backend, Ledgers(kept, settings.run_id), settings.timeout.heartbeat.total_seconds())
+    recorder = Recorder(kept, settings.run_id)
     return Driver(node, performer, Reporter(settings.run_id, recorder))
 
 
@@ -81,6 +87,11 @@ def agreed(settings: RendezvousSettings, job: str = "") -> Settings:
 def sealed(backend: RendezvousBackend, keyring: Keyring | None, run_id: str) -> RendezvousBackend:
     """Return ``backend``, sealed where there is a secret."""
     return backend if keyring is None else seal_backend(with_members(backend), keyring, run_id)
+
+
+def _new_id() -> str:
+    """A name that nothing else in the run has: it is in every record, and often in the ledger."""
+    return uuid.uuid4().hex[:16]
 
 
 def _rank(members: Sequence[Member], previous: Sequence[str]) -> Sequence[str]:

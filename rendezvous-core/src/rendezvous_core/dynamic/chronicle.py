@@ -37,8 +37,7 @@ class Chronicle:
         return events
 
     def _follow(self, state: State, now: float) -> None:
-        departed = any(reason != "done" for reason in state.gone.values())
-        if state.phase == "joining" or (state.phase == "complete" and (departed or state.waiting)):
+        if state.phase == "joining" or (state.phase == "complete" and (state.departed or state.waiting)):
             self._disturbed_at = now if self._disturbed_at is None else self._disturbed_at
         else:
             self._disturbed_at = None

@@ -6,10 +6,23 @@ from typing import Any
 
 from msgspec.structs import replace
 
+from rendezvous_core.dynamic.ledgers import Ledgers
 from rendezvous_core.ports.backend import MembershipBackend
 from rendezvous_core.ports.errors import RendezvousConnectionError, RendezvousError, RendezvousStateError
 from rendezvous_core.protocol.codec import decode_member, decode_state, encode_member, encode_state
-from rendezvous_core.protocol.operations import List, Operation, Put, Read, Remove, Token, Wait, Write
+from rendezvous_core.protocol.operations import (
+    Drop,
+    Fetch,
+    File,
+    List,
+    Operation,
+    Put,
+    Read,
+    Remove,
+    Token,
+    Wait,
+    Write,
+)
 from rendezvous_core.protocol.records import Member
 
 _logger = logging.getLogger("rendezvous_core")
@@ -19,8 +32,9 @@ class Performer:
     """Between the operations of the protocol and the calls of a backend. Used by one thread at a time,
     but for `Wait`."""
 
-    def __init__(self, backend: MembershipBackend, heartbeat_timeout: float) -> None:
+    def __init__(self, backend: MembershipBackend, ledgers: Ledgers, heartbeat_timeout: float) -> None:
         self._backend = backend
+        self._ledgers = ledgers
         self._heartbeat_timeout = heartbeat_timeout
         self._decoded: dict[str, tuple[bytes, Member | None]] = {}
 
@@ -67,6 +81,12 @@ class Performer:
                 self._backend.remove_member(node)
             case List():
                 return self._list()
+            case File(ledger, pages):
+                self._ledgers.write(ledger, pages)
+            case Fetch(ledger, numbers):
+                return self._ledgers.read(ledger, numbers)
+            case Drop(ledger, pages):
+                self._ledgers.drop(ledger, pages)
             case Wait(token, members, timeout):
                 return self._backend.wait_for_change(token, timeout, members)
         return None

@@ -109,7 +109,9 @@ def describe_asks(state: State | None, members: Iterable[Member], min_nodes: int
     asks = [
         member
         for member in members
-        if member.intent == "join" and not (state and state.has_spent(member.node, member.ticket))
+        if member.intent == "join"
+        and not member.holds
+        and not (state and state.has_spent(member.node, member.ticket))
     ]
     present = [member for member in asks if now - member.at <= member.dead_after]
     here = ", ".join(describe_member(member, now) for member in asks) or "nobody"

@@ -9,7 +9,7 @@ from rendezvous_core.ports.runs import Runs, StoredRun
 from rendezvous_core.ports.store import Store
 
 _STATE = re.compile(r"rendezvous-run/([^/]+)/state")
-_ROUND = r"(?:[0-9]+/[0-9a-f]{32}/.*|[a-z]+)"
+_ROUND = r"(?:[0-9]+/[0-9a-f]{16}/.*|ledger/[0-9a-f]{16}/[0-9]+|[a-z]+)"
 """What follows the run id in the keys of the shared store; ids that begin alike stay apart by it."""
 
 

@@ -8,10 +8,11 @@ from msgspec import Struct
 from rendezvous_core.ports.errors import RendezvousStateError
 from rendezvous_core.ports.sealed import check_unsealed
 from rendezvous_core.protocol.invariants import check_state
+from rendezvous_core.protocol.ledger import Page
 from rendezvous_core.protocol.ranges import MAX_MEMBER, MAX_STATE, check_ranges
 from rendezvous_core.protocol.records import Member, State
 
-VERSION = 1
+VERSION = 2
 
 
 _GROWTH = 1024
@@ -32,12 +33,18 @@ class _MemberEnvelope(Struct, frozen=True):
     member: Member
 
 
+class _PageEnvelope(Struct, frozen=True):
+    v: int
+    page: Page
+
+
 _DAMAGED = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 _encoder = msgspec.json.Encoder()
 _version_decoder = msgspec.json.Decoder(_Versioned)
 _state_decoder = msgspec.json.Decoder(_StateEnvelope)
 _member_decoder = msgspec.json.Decoder(_MemberEnvelope)
+_page_decoder = msgspec.json.Decoder(_PageEnvelope)
 
 
 def encode_state(state: State) -> bytes:
@@ -89,6 +96,20 @@ def decode_member(data: bytes) -> Member:
         return _member_decoder.decode(data).member
     except _DAMAGED as error:
         raise _corrupt("member record", str(error)) from error
+
+
+def encode_page(page: Page) -> bytes:
+    """Return a page of a ledger as bytes."""
+    return _encoder.encode(_PageEnvelope(VERSION, page))
+
+
+def decode_page(data: bytes) -> Page:
+    """Read a page of a ledger; raises as `decode_state` does."""
+    _check_version(data, MAX_STATE, "ledger")
+    try:
+        return _page_decoder.decode(data).page
+    except _DAMAGED as error:
+        raise _corrupt("ledger", str(error)) from error
 
 
 def _check_version(data: bytes, limit: int, what: str) -> None:

@@ -41,6 +41,10 @@ class Coordinator:
         self.forgotten: list[str] = []
         """Nodes whose records are of no more use, as of the latest pass."""
 
+    def new_id(self) -> str:
+        """Return a name that nothing else has."""
+        return self._new_id()
+
     def leads(self, state: State | None) -> bool:
         """Whether ``state`` is one of the node's present term."""
         return (
@@ -67,6 +71,10 @@ class Coordinator:
         """Notice that the node was deposed."""
         if self.leads(former) and not self.leads(state) and not self._passed:
             self.failed = True
+
+    def is_missed(self, state: State, listed: Mapping[str, Member]) -> bool:
+        """Whether somebody found a page of the ledger missing, which this node still has (Rule 24)."""
+        return state.apart is not None and any(member.misses == state.apart.id for member in listed.values())
 
     def decide(
         self,

@@ -150,6 +150,7 @@ def _asks(state: State, sight: Sight) -> list[Member]:
         and node not in active
         and node not in state.draining
         and member.intent == "join"
+        and not member.holds
         and not state.has_spent(node, member.ticket)
     ]
 

@@ -46,9 +46,9 @@ def _flaw(state: State) -> str | None:
         return f"its settings ({settings}) are impossible"
     if len(nodes) != len(state.roster):
         return "a node has two ranks"
-    if bool(state.roster) != bool(state.round_id):
+    if bool(state.world_size) != bool(state.round_id):
         return "a round without participants, or participants without a round"
-    if not state.gone.keys() <= nodes:
+    if state.is_whole and not state.gone.keys() <= nodes:
         return "a node is gone that was never in"
     if state.phase != "joining" and state.last_call is not None:
         return f"a last call while {state.phase}"
@@ -59,7 +59,7 @@ def _flaw(state: State) -> str | None:
     if state.phase == "joining" and state.gone:
         return "nodes are gone from a round that is over"
     if state.phase == "complete":
-        if len(state.gone) == len(state.roster):
+        if not state.still_active:
             return "a round is complete in which nobody is active"
         gone, spent = state.gone, state.spent
         for seat in state.roster:
@@ -82,6 +82,8 @@ def _flaw_of_step(old: State, new: State) -> str | None:
     lowered = _lowered(old, new)
     if lowered is not None:
         return f"the spent ticket {old.spent[lowered]} of {lowered} came back"
+    if new.is_whole and not old.is_whole:
+        return None  # its ledger is lost
     if new.round_id == old.round_id:
         return _flaw_within_round(old, new)
     return _flaw_of_completion(old, new)

@@ -15,8 +15,12 @@ from rendezvous_core.ports.errors import RendezvousConnectionError, RendezvousSt
 from rendezvous_core.protocol.codec import check_member
 from rendezvous_core.protocol.coordinator import Coordinator
 from rendezvous_core.protocol.decision import Over, RankPolicy, close, drain, reopen, undrain
-from rendezvous_core.protocol.invariants import check_step
+from rendezvous_core.protocol.invariants import check_state, check_step
+from rendezvous_core.protocol.ledger import PAGE, Book, abandoned, completed, file, number, pages, whole
 from rendezvous_core.protocol.operations import (
+    Drop,
+    Fetch,
+    File,
     List,
     Operation,
     Put,
@@ -62,6 +66,7 @@ class Node(Participant):
         new_id: Callable[[], str],
         ranks: RankPolicy = keep_ranks,
         *,
+        page: int = PAGE,
         reopens: bool = False,
         has_id: bool = True,
     ) -> None:
@@ -80,6 +85,13 @@ class Node(Participant):
         self.deposed_after = 0.0
         """For how long the coordinator had been silent that this node took over from last."""
         self._coordinator = Coordinator(member.node, settings, timing, new_id, ranks)
+        self._page = page
+        self._kept: State | None = None
+        """The newest state whose ledger this node has whole."""
+        self._missed = ""
+        """The ledger of which a page was missing at the latest look."""
+        self._lost_at: float | None = None
+        """Since when the state is missing, or older than one that this node has seen without its ledger."""
         self._token: Token = None
         self._stale = True
         self._read_at = _NEVER
@@ -116,9 +128,10 @@ class Node(Participant):
                 self._see(state, token)
                 if self.is_closed:
                     return
+                anew = False
             else:
-                state = self._restored()
-            yield from self._write(state, close(state), token)
+                state, anew = self._restored(), True
+            yield from self._write(state, close(state), token, anew=anew)
 
     def drain(self, until: Mapping[str, float]) -> Steps:
         """Tell all that nodes are to go at times by this node's clock (Rule 23); retried as `close` is.
@@ -132,12 +145,13 @@ class Node(Participant):
             state, token = (yield Read()) or (None, None)
             if state is None and self.state is None:
                 return  # there is no run
-            if state is None or self._is_older(state):
+            anew = state is None or self._is_older(state)
+            if state is None or anew:
                 state = self._restored()
             if state.phase == "closed":
                 return
             wanted = {node: max(_SOON, moment - self.now) for node, moment in until.items()}
-            yield from self._write(state, drain(state, wanted), token)
+            yield from self._write(state, drain(state, wanted), token, anew=anew)
             if not self._stale and self.state is not None and wanted.items() <= self.state.draining.items():
                 return
 
@@ -160,9 +174,12 @@ class Node(Participant):
             yield from self._read()
         if self._stale or self.finished:
             return
-        if self._may_reopen():
-            state = reopen(self._known())
-            yield from self._write(self._known(), self._coordinator.claim(state, 0.0, self.now), self._token)
+        if self._may_reopen() and (state := (yield from self._load())):
+            claimed = self._coordinator.claim(reopen(state), 0.0, self.now)
+            yield from self._write(self._known(), claimed, self._token)
+        if self._stale or self.finished:
+            return
+        yield from self._look_up()
         if self._stale or self.finished:
             return
         if self.now >= self._goes_at and self.joined is not None and not self._quits():
@@ -182,7 +199,7 @@ class Node(Participant):
             claimed = self._coordinator.claim(state, self._still, self.now)
             yield from self._write(state, claimed, self._token)
         watch = (yield from self._coordinate()) if self._leads() else None
-        if self._stale or self.finished or self._news:
+        if self._stale or self.finished or self._news or self._has_question():
             return
         if watch is not None and self.now > began:
             yield Rest(self._coordinator.rest(self.now - began))
@@ -204,15 +221,20 @@ class Node(Participant):
     def _coordinate(self) -> Generator[Operation, Any, Token]:
         """Make one pass: look at the members, decide, write (Rule 3). Returns the token to wait on."""
         # Decide on the state as it stood before the listing, whatever another thread sees meanwhile.
-        state, token, asked = self._known(), self._token, self.now
+        state = yield from self._load()
+        if state is None:
+            return None
+        basis, token, asked = self._known(), self._token, self.now
+        state = replace(state, apart=None)
         self._looked_at = asked
         listed, watch = yield List()
         over = Over(last_call=asked >= self._last_call_over(), gathering=asked >= self._gathering_over())
         decided = self._coordinator.decide(state, self.member, listed, asked, self.now, over)
         # What stands may carry the latest beat already: it is to be renewed all the same (Rule 3).
         overdue = self.now - self._read_at >= self._timing.period
-        if decided != state or state.beat != self.member.beat or overdue:
-            yield from self._write(state, decided, token)
+        is_missed = self._coordinator.is_missed(basis, listed)
+        if decided != state or not basis.is_whole or state.beat != self.member.beat or overdue or is_missed:
+            yield from self._write(basis, decided, token, anew=is_missed)
         if self._leads() and not self._stale:
             self._coordinator.note_pass()
         for node in self._coordinator.forgotten:
@@ -269,27 +291,49 @@ class Node(Participant):
         state, token = (yield Read()) or (None, None)
         if state is None or self._is_older(state):
             restored = self._restored()
+            if not restored.is_whole and not self._has_waited():
+                yield Rest(self._timing.look)
+                return
             self.restored += self.state is not None
-            yield from self._write(restored, self._coordinator.claim(restored, 0.0, self.now), token)
+            yield from self._write(
+                restored, self._coordinator.claim(restored, 0.0, self.now), token, anew=True
+            )
         else:
             self._see(state, token)
 
-    def _write(self, basis: State, state: State, token: Token) -> Steps:
-        """Compare-and-set what follows from ``basis``. Then the node has seen what stands, or is stale."""
+    def _has_waited(self) -> bool:
+        """Whether those who have the ledger had time to bring back a lost state (Rule 24)."""
+        if self._lost_at is None:
+            self._lost_at = self.now
+        return self.now - self._lost_at > 1.5 * self._timing.period
+
+    def _write(self, basis: State, state: State, token: Token, *, anew: bool = False) -> Steps:
+        """Compare-and-set what follows from ``basis``. Then the node has seen what stands, or is stale.
+
+        A ledger that has changed, or is to be written ``anew``, is there before the state that names it.
+        """
         me = self.member
         serial = max(state.serial, self.state.serial if self.state else 0) + 1
         # A put that is due comes next, and must not call for another write.
         beat = me.beat + self._news if state.coordinator == me.node else state.beat
         self._stale = True
         state = replace(state, serial=serial, beat=beat)
+        state = file(state, basis, self._coordinator.new_id, self._page, anew=anew)
         check_step(basis, state)
-        reply = yield Write(state, token)
+        filed = state.apart if state.apart != basis.apart else None
+        if filed:
+            yield File(filed.id, pages(state))
+        reply = yield Write(state.head, token)
         if reply is None:
             return
-        standing, token, _ = reply
-        if self._is_older(standing):
-            return
-        self._see(standing, token)
+        standing, token, written = reply
+        if filed and standing.apart == filed:
+            self._kept = state
+        if not self._is_older(standing):
+            self._see(standing, token)
+        doomed = basis.apart if written else filed
+        if doomed and doomed != standing.apart:
+            yield Drop(doomed.id, doomed.pages)
 
     def _see(self, state: State, token: Token) -> None:
         if state.run != self._run:
@@ -297,8 +341,9 @@ class Node(Participant):
                 f"The state found for the run '{self._run}' belongs to the run '{state.run}': "
                 "give each run a run id and a key prefix of its own."
             )
-        former = self.state
-        if former != state:
+        former, state = self.state, completed(state, self._kept)
+        self._lost_at = None
+        if former is None or former.head != state.head:
             self._still = 0.0
             self._moves += 1
         else:
@@ -328,7 +373,7 @@ class Node(Participant):
         Not before a participant would have been found dead, whose place this node is to take.
         """
         waits = self._spare and self.outcome is None and not (self._has_id or self.finished)
-        if not waits or len(state.active()) < state.settings.most:
+        if not waits or state.still_active < state.settings.most:
             self._crowded_at = None
         elif self._crowded_at is None or former is None or former.term != state.term:
             self._crowded_at = self.now
@@ -345,6 +390,61 @@ class Node(Participant):
             self._goes_at = min(self._goes_at, mine[1])
         self._drains = drains
 
+    # The ledger (Rule 24)
+
+    def _look_up(self) -> Steps:
+        """Look into the ledger for what this node has to know."""
+        state, nodes = self._known(), self._questions()
+        if self._is_to_load():
+            yield from self._load(insists=False)
+            return
+        if not nodes or not state.apart:
+            return
+        numbers = sorted({number(node, state.apart.pages) for node in nodes})
+        found = yield Fetch(state.apart.id, numbers)
+        if not found:
+            self._miss(state.apart.id)
+            return
+        page = {node: entry for each in found for node, entry in each.items() if node in nodes}
+        self._book = Book(state.apart.id, state.round_id, nodes, page)
+        self._settle()
+
+    def _load(self, *, insists: bool = True) -> Generator[Operation, Any, State | None]:
+        """Return the whole state, ``None`` where that is not known, and what follows where it is lost."""
+        state = self._known()
+        if state.is_whole or not state.apart:
+            return state
+        found = yield Fetch(state.apart.id, range(state.apart.pages))
+        loaded = whole(state, found) if found else None
+        if self.state is not state:
+            self._stale = True  # it has been seen anew meanwhile
+            return None
+        if loaded is not None:
+            check_state(loaded)
+            self.state = self._kept = loaded
+            self._settle()
+        elif insists and self._missed == state.apart.id:
+            loaded = abandoned(state)
+        else:
+            self._miss(state.apart.id)
+        return loaded
+
+    def _has_question(self) -> bool:
+        """Whether this node has to look into a ledger that may be there."""
+        apart = self._known().apart
+        return bool(apart and apart.id != self._missed and (self._questions() or self._is_to_load()))
+
+    def _is_to_load(self) -> bool:
+        """Whether this node is to have a ledger whole that it has not."""
+        return self._is_heir and self.joined is not None and not (self.finished or self._known().is_whole)
+
+    def _miss(self, ledger: str) -> None:
+        """Note that a page was missing: another ledger may stand by now, or else the coordinator is told."""
+        if self._missed != ledger:
+            self._missed, self._stale = ledger, True
+        elif self.member.misses != ledger:
+            self.member, self._news = replace(self.member, misses=ledger), True
+
     # Taking over
 
     def _leads(self) -> bool:
@@ -352,7 +452,10 @@ class Node(Participant):
 
     def _patience(self) -> float:
         """For how long the state may stand still before this node takes over (Rule 10)."""
-        return self._known().lease * (1 + self._coordinator.failed + self._mismatched())
+        state = self._known()
+        # Those who have the ledger go first.
+        late = 0.0 if state.is_whole else self._timing.look
+        return state.lease * (1 + self._coordinator.failed + self._mismatched()) + late
 
     def _may_take_over(self) -> bool:
         state = self._known()

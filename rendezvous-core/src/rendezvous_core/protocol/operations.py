@@ -1,9 +1,10 @@
 """What a node asks of its driver, and the durations it keeps."""
 
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+from rendezvous_core.protocol.ledger import Page
 from rendezvous_core.protocol.ranges import MAX_PATIENCE
 from rendezvous_core.protocol.records import Member, State
 
@@ -38,6 +39,27 @@ class List(NamedTuple):
     """List the members. Answer: ``(records by node, token)``."""
 
 
+class File(NamedTuple):
+    """Store a ledger, page by page, under an id that is new."""
+
+    ledger: str
+    pages: Sequence[Page]
+
+
+class Fetch(NamedTuple):
+    """Look at some pages of a ledger. Answer: the pages, or ``None`` where one is missing."""
+
+    ledger: str
+    numbers: Sequence[int]
+
+
+class Drop(NamedTuple):
+    """Delete a ledger that no state names any more."""
+
+    ledger: str
+    pages: int
+
+
 class Wait(NamedTuple):
     """Wait until the state, or with ``members`` also the asks, changed. Answer: whether they did."""
 
@@ -52,7 +74,7 @@ class Rest(NamedTuple):
     seconds: float
 
 
-Operation = Read | Write | Put | Remove | List | Wait | Rest
+Operation = Read | Write | Put | Remove | List | File | Fetch | Drop | Wait | Rest
 Steps = Generator[Operation, Any, None]
 
 

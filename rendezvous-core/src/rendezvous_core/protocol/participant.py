@@ -12,6 +12,7 @@ from rendezvous_core.ports.errors import (
     RendezvousGracefulExitError,
     RendezvousStateError,
 )
+from rendezvous_core.protocol.ledger import HEIRS, Book
 from rendezvous_core.protocol.records import Intent, Member, Settings, State
 
 _NO_ID = " All jobs that are started without an id meet in it: give each its own (torchrun: --rdzv-id)."
@@ -55,6 +56,9 @@ class Participant:
         self._spare = False
         self._moves = 0
         """How often the state moved since the ask."""
+        self._book = Book()
+        self._is_heir = False
+        """Whether this node keeps the whole ledger, if another one coordinates (Rule 24)."""
 
     def ask(self) -> None:
         """Ask for a place in the next round; leaves the round that the node is in."""
@@ -87,7 +91,7 @@ class Participant:
         over = state.phase == "joining" or state.round_id != self.joined.round_id
         if over or self.member.node in state.gone:
             return max(1, state.waiting)
-        return max(state.waiting, sum(reason != "done" for reason in state.gone.values()))
+        return max(state.waiting, state.departed)
 
     @property
     def is_closed(self) -> bool:
@@ -110,6 +114,12 @@ class Participant:
             return {}
         if state.phase != "complete" or state.round_id != self.joined.round_id:
             return {}
+        if not state.is_whole:
+            page = self._book.page if self._book.round_id == state.round_id else {}
+            there = {node: entry for node, entry in page.items() if node in drains}
+            return {
+                each.rank: drains[node][1] for node, each in there.items() if each.rank >= 0 and not each.gone
+            }
         return {
             rank: drains[seat.node][1]
             for rank, seat in enumerate(state.roster)
@@ -126,24 +136,47 @@ class Participant:
 
     def _new_ticket(self) -> None:
         asked = self.state.serial if self.state else 0
-        self.member = replace(self.member, ticket=self.member.ticket + 1, intent="join", asked=asked)
+        ticket = self.member.ticket + 1
+        self.member = replace(self.member, ticket=ticket, intent="join", asked=asked, holds="")
         self._news = True
+
+    def _questions(self) -> frozenset[str]:
+        """For whom this node has to look into a ledger that it does not have (Rule 24)."""
+        state, book, me = self.state, self._book, self.member.node
+        if state is None or state.is_whole or not state.apart or self.finished or self._mismatched():
+            return frozenset()
+        is_of_round = book.round_id == state.round_id
+        if self._quits() or (self.outcome is None and not self.is_closed):
+            is_open = book.ledger != state.apart.id
+            if is_of_round and state.phase == "complete" and not self._quits():
+                # Within a round, an ask that did not win a place stands until its node gives it up.
+                is_open = is_open and self._goes_at < _NEVER
+        else:
+            is_open = bool(self._drains) and not (is_of_round and self._drains.keys() <= book.nodes)
+        return frozenset((me, *self._drains)) if is_open else frozenset()
 
     def _settle(self) -> None:
         """Hold the present ask against the present state (Rules 1, 9, 12 and 13)."""
         state, me = self.state, self.member
         if state is None or self.finished:
             return
+        book: State | Book = state
+        is_told = state.is_whole
+        if not state.is_whole and state.apart:
+            is_told = self._book.ledger == state.apart.id
+            book = self._book if is_told else Book()
+        rank = book.rank(me.node, me.ticket) if state.phase == "complete" else None
+        has_spent = book.has_spent(me.node, me.ticket)
         if self._opening is None and state.phase != "closed":
             self._opening = state.reopened
-        if self._quits() and (self.is_closed or self._mismatched() or state.has_spent(me.node, me.ticket)):
+        if self._quits() and (self.is_closed or self._mismatched() or has_spent):
             self.finished = True
         elif self.outcome is not None:
             return
         elif self.is_closed:
             if not self._may_reopen():
                 self.refuse(self._closed())
-        elif self._goes_at < _NEVER and state.rank(me.node, me.ticket) is None:
+        elif self._goes_at < _NEVER and is_told and rank is None:
             self._goes_at = _NEVER
             self.outcome = RendezvousGracefulExitError(
                 f"This node drains and takes no part in another round of '{self._run}'; the others go on."
@@ -152,12 +185,13 @@ class Participant:
         elif self._mismatched():
             if self._moves > 1:
                 self.refuse(self._differs(state))
-        elif me.intent in ("join", "cancel") and (rank := state.rank(me.node, me.ticket)) is not None:
-            self.member = replace(me, intent="join")
-            self.outcome = self.joined = Joined(state.round, state.round_id, rank, len(state.roster))
-        elif state.has_spent(me.node, me.ticket):
+        elif me.intent in ("join", "cancel") and rank is not None:
+            self.member = replace(me, intent="join", holds=state.round_id)
+            self.outcome = self.joined = Joined(state.round, state.round_id, rank, state.world_size)
+            self._is_heir = rank < HEIRS
+        elif has_spent:
             self._new_ticket()
-        elif state.phase == "complete":
+        elif state.phase == "complete" and is_told:
             self._spare = True
 
     def _closed(self) -> RendezvousError:

@@ -3,6 +3,7 @@
 from typing import Literal
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from rendezvous_core.protocol.ranges import (
     Address,
@@ -82,8 +83,23 @@ class Seat(Struct, frozen=True, array_like=True):
     """As in `Member`, whose record may be lost."""
 
 
+class Apart(Struct, frozen=True, array_like=True):
+    """Where a ledger is kept that is too long for the state, and what it comes to (Rule 24)."""
+
+    id: Id
+    pages: Nodes
+    size: Nodes | Literal[0]
+    """How many seats its roster has."""
+    active: Count
+    departed: Count
+
+
 class State(Struct, frozen=True, kw_only=True):
-    """The decided part of a run: changes only by compare-and-set."""
+    """The decided part of a run: changes only by compare-and-set.
+
+    Roster, gone and spent are its ledger. Where that is kept apart, a state that is read has only the rest,
+    its head, until who needs the whole has put both together.
+    """
 
     run: RunId
     settings: Settings
@@ -103,6 +119,7 @@ class State(Struct, frozen=True, kw_only=True):
     """Nodes that a new round would admit."""
     spent: dict[NodeId, Count] = {}
     """The highest ticket of each node that is used up or given up."""
+    apart: Apart | None = None
     coordinator: NodeId | None = None
     term: Id = ""
     """Names the present coordinator's time in office."""
@@ -120,6 +137,33 @@ class State(Struct, frozen=True, kw_only=True):
     """Wall-clock time of the first write, at its node: for people, as is ``at``; no decision reads them."""
     at: Moment = 0.0
     """The same of this write."""
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether the ledger is in it."""
+        return self.apart is None or bool(self.roster or self.spent)
+
+    @property
+    def head(self) -> "State":
+        """What is under compare-and-set: all, or all but the ledger."""
+        return replace(self, roster=(), gone={}, spent={}) if self.apart else self
+
+    @property
+    def world_size(self) -> int:
+        """How many seats the roster has."""
+        return len(self.roster) if self.is_whole or not self.apart else self.apart.size
+
+    @property
+    def still_active(self) -> int:
+        """How many participants are in the round that runs."""
+        return len(self.active()) if self.is_whole or not self.apart else self.apart.active
+
+    @property
+    def departed(self) -> int:
+        """How many participants are gone from the round without being done."""
+        if self.apart and not self.is_whole:
+            return self.apart.departed
+        return sum(reason != "done" for reason in self.gone.values())
 
     def rank(self, node: str, ticket: int) -> int | None:
         """The rank of this ask in the round that runs, if it won one and is still in it."""
@@ -172,6 +216,10 @@ class Member(Struct, frozen=True, kw_only=True):
     at: Moment = 0.0
     """Wall-clock time of the write at its node: for people; no decision reads it."""
     metadata: dict[str, str] = {}
+    holds: Id = ""
+    """The round that this ticket has won, once the node knows."""
+    misses: Id = ""
+    """A ledger of which the node found its page missing (Rule 24)."""
 
 
 def named(node: str, host: str, address: str, pid: int | None, rank: int | None = None) -> str:

@@ -71,6 +71,9 @@ class SqliteStore(Store):
             absent = [key for key, value in zip(keys, found, strict=True) if value is None]
             self._await_first(absent, keys, deadline, self.timeout)
 
+    def peek_all(self, keys: Sequence[str]) -> list[bytes | None]:
+        return self._database.read(lambda connection: [self._find(connection, key) for key in keys])
+
     def add(self, key: str, amount: int) -> int:
         def add(connection: sqlite3.Connection) -> int:
             total = amount + integer(key, self._find(connection, key))

@@ -77,6 +77,11 @@ class EtcdStore(Store):
             else:
                 return [found[key] for key in keys]
 
+    def peek_all(self, keys: Sequence[str]) -> list[bytes | None]:
+        """See base class."""
+        found, _ = self._look(keys)
+        return [found.get(key) for key in keys]
+
     def wait(self, keys: Sequence[str], timeout: Timeout | None = None) -> None:
         """See base class. Each key has to appear; that it stays until the others come is not asked."""
         limit = self._limit(timeout)
