@@ -26,7 +26,8 @@ _PERIOD = 1.0
 @backend_options
 @run_id_option(required=False)
 @output_options
-def status(backend: str, endpoint: str, conf: str, run_id: str, as_json: bool) -> int:
+@click.option("--all", "every", is_flag=True, help="Show a row for each node, also of more than 64.")
+def status(backend: str, endpoint: str, conf: str, run_id: str, as_json: bool, every: bool) -> int:
     """Show a run: who is in, who is gone and why, who waits, who is missing. Takes no part in it.
 
     Without a run id, all runs are listed.
@@ -43,7 +44,7 @@ def status(backend: str, endpoint: str, conf: str, run_id: str, as_json: bool) -
     else:
         from rendezvous_core.cli.tables import print_table, run_table
 
-        print_table(run_table(look))
+        print_table(run_table(look, every=every))
     return ExitCode.OK
 
 

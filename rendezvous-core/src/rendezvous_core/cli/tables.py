@@ -1,13 +1,14 @@
 """Tables for people."""
 
 import sys
+from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from rendezvous_core.cli.look import NodeLook, RunLook, UnreadableRun, node_range, time_of_day
+from rendezvous_core.cli.look import MOST_NAMES, NodeLook, RunLook, UnreadableRun, node_range, time_of_day
 from rendezvous_core.cli.spans import span
 from rendezvous_core.cli.telling import Line
 
@@ -19,6 +20,8 @@ _PHASES = {
     "unreadable": ("unreadable", "red"),
 }
 _EVENTS = {"formed": "green", "lost": "red", "left": "yellow", "reconnected": "yellow", "closed": "dim"}
+_MANY = 64
+"""Of more nodes than these not all have a row."""
 _TAIL = 5
 """So many of the last events `run_table` shows."""
 _WIDE = 200
@@ -34,8 +37,11 @@ def plain_table(columns: Iterable[str]) -> Table:
     return Table(*columns, box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
 
 
-def run_table(look: RunLook, history: Sequence[Line] = ()) -> RenderableType:
-    """Return what is known of a run, and the last of its events."""
+def run_table(look: RunLook, history: Sequence[Line] = (), *, every: bool = False) -> RenderableType:
+    """Return what is known of a run, and the last of its events.
+
+    Of many nodes, only those which are missed have a row, where they are few, or ``every`` one if so wanted.
+    """
     tail: list[RenderableType] = ["", history_table(history[-_TAIL:])] if history else []
     size = f"  {node_range(look)} node{'s' if look.max_nodes > 1 else ''}" if look.max_nodes else ""
     head = Text.assemble((look.run_id, "bold"), size)
@@ -43,8 +49,13 @@ def run_table(look: RunLook, history: Sequence[Line] = ()) -> RenderableType:
     summary = Text(str(look).partition(";")[0] + ".")
     if not look.nodes:
         return Group(head, summary, *tail)
+    nodes, counts = list(look.nodes), Counter(node.standing for node in look.nodes)
+    if len(nodes) > _MANY and not every:
+        nodes = [node for node in nodes if node.coordinates or counts[node.standing] <= MOST_NAMES]
+        told = ", ".join(f"{count} {standing}" for standing, count in counts.most_common())
+        summary.append(f" {len(look.nodes)} nodes: {told}.\n--all shows each; here are the few.")
     table = plain_table(("rank", "standing", "heartbeat", "address", "pid", "node", ""))
-    for node in look.nodes:
+    for node in nodes:
         table.add_row(*_row(node))
     return Group(head, summary, "", table, *tail)
 
