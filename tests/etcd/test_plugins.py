@@ -16,7 +16,7 @@ from rendezvous_core.testing import PluginSuite
 from rendezvous_etcd import EtcdServer, create_rdzv_handler, server
 from rendezvous_etcd.legacy import handler as legacy
 
-OPTIONS: dict[str, Any] = {"read_timeout": 1}
+OPTIONS: dict[str, Any] = {"read_timeout": 3}
 BAD_OPTIONS = {
     "read_timeout": "0",
     "protocol": "ftp",
