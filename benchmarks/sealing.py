@@ -13,9 +13,11 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
+from unittest import mock
 
 from benchmarks.tables import write
 from rendezvous_core import RendezvousHandler, RendezvousParameters, get_rendezvous_handler
@@ -33,6 +35,8 @@ class Took(NamedTuple):
 
     processor: float
     clock: float
+    sealing: float
+    """Of the processor time, as far as it was counted."""
 
 
 def form(backend: str, endpoint: str, nodes: int, **options: str) -> Took:
@@ -45,12 +49,13 @@ def form(backend: str, endpoint: str, nodes: int, **options: str) -> Took:
         for _ in range(nodes)
     ]
     threads = [threading.Thread(target=handler.next_rendezvous) for handler in handlers]
+    _spent.clear()
     clock, processor = time.perf_counter(), time.process_time()
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    took = Took(time.process_time() - processor, time.perf_counter() - clock)
+    took = Took(time.process_time() - processor, time.perf_counter() - clock, sum(_spent))
     for handler in handlers:
         handler.leave()
     for handler in handlers:
@@ -74,6 +79,35 @@ def compare(backend: str, endpoint: str, nodes: int, repeat: int) -> Iterator[st
         without, sealed = (pick(each[index] for each in took[secret]) for secret in took)
         times = f"{without * 1000:.1f} ms | {sealed * 1000:.1f} ms | {sealed / without - 1:+.1%}"
         yield f"| {backend} | {nodes} nodes, {what} | {times} |"
+    with counted():
+        shares = [form(backend, endpoint, nodes, secret=SECRET) for _ in range(repeat)]
+    own, whole = (statistics.median(each[index] for each in shares) for index in (2, 0))
+    within = f"{own * 1000:.1f} ms of {whole * 1000:.1f} ms | {own / (whole - own):+.1%}"
+    yield f"| {backend} | {nodes} nodes, processor within the seal | | {within} |"
+
+
+_spent: list[float] = []
+
+
+@contextmanager
+def counted() -> Iterator[None]:
+    """Count the processor time of each call that seals or opens, keys that are derived for it included."""
+
+    def timed(method: Callable[..., bytes]) -> Callable[..., bytes]:
+        def call(*arguments: Any) -> bytes:
+            began = time.thread_time()
+            try:
+                return method(*arguments)
+            finally:
+                _spent.append(time.thread_time() - began)
+
+        return call
+
+    with (
+        mock.patch.object(Seal, "seal", timed(Seal.seal)),
+        mock.patch.object(Seal, "open", timed(Seal.open)),
+    ):
+        yield
 
 
 def compare_stores(backend: str, endpoint: str) -> Iterator[str]:
