@@ -124,9 +124,8 @@ class Play:
         where = ["--backend", self._servers.backend, "--endpoint", self._servers.endpoint]
         command = self._hosts[0].command("rdzv", "history", "--json", "--run-id", "endurance", *where)
         shown = subprocess.run(command, check=True, capture_output=True, text=True, timeout=PATIENCE)
-        for line in shown.stdout.splitlines():
-            event = json.loads(line)
-            if event.get("reason") == "lost":
+        for event in json.loads(shown.stdout)["events"]:
+            if event["reason"] == "lost":
                 self._lost.update(node["node"] for node in event["nodes"])
 
     def examine(self) -> Found:
