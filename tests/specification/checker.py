@@ -111,7 +111,6 @@ GATE = (
 BEYOND = (
     Bounds(nodes=2, faults=1, least=1),
     Bounds(nodes=3, faults=1),
-    Bounds(nodes=2, faults=2, least=1),
     Bounds(nodes=2, faults=3),
 )
 """What takes a minute, and a gigabyte."""
