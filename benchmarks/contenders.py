@@ -5,7 +5,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
-from benchmarks.counting import CountingBackend
+from benchmarks.counting import CountingBackend, CountingStore
 from rendezvous_core import RendezvousParameters, create_handler
 from rendezvous_core.registry import create_backend, create_store
 
@@ -101,6 +101,7 @@ class _Ours:
         self.requests: Counter[str] = Counter()
         if plan.is_counted:
             backend = CountingBackend(backend, self.requests)
+            store = CountingStore(store, self.requests)
         self._handler = create_handler(store, backend, params)
 
     def ask(self) -> int:

@@ -1,8 +1,10 @@
 """Counts what nodes ask of their backend, at its port: where there is no server to count."""
 
 from collections import Counter
+from collections.abc import Sequence
 
-from rendezvous_core import Members, MembershipBackend, Token
+from rendezvous_core import Members, MembershipBackend, PrefixStore, Store, Token
+from rendezvous_core.ports.store import Value
 
 
 class CountingBackend(MembershipBackend):
@@ -43,6 +45,27 @@ class CountingBackend(MembershipBackend):
 
     def close(self) -> None:
         self._backend.close()
+
+    def _count(self, size: int) -> None:
+        self._counted["requests"] += 1
+        self._counted["bytes"] += size
+
+
+class CountingStore(PrefixStore):
+    """Counts as well what is kept of a ledger, under a prefix of its own."""
+
+    def __init__(self, store: Store, counted: Counter[str]) -> None:
+        super().__init__("counted", store)
+        self._counted = counted
+
+    def multi_set(self, keys: Sequence[str], values: Sequence[Value]) -> None:
+        self._count(sum(map(len, values)))
+        super().multi_set(keys, values)
+
+    def peek_all(self, keys: Sequence[str]) -> list[bytes | None]:
+        found = super().peek_all(keys)
+        self._count(sum(len(value) for value in found if value))
+        return found
 
     def _count(self, size: int) -> None:
         self._counted["requests"] += 1
