@@ -83,7 +83,9 @@ class RawEtcdV2(Raw):
             name = slash + name
             if folder.endswith("/kv"):
                 name = "\0" + b64decode(name[1:].replace("_", "/")).decode()
-            yield f"{folder}{name}", b64decode(node["value"].rpartition(".")[2])
+            # Before the state its token stands, and behind values what is none of this alphabet.
+            value = node["value"].partition(".")[2] if folder.endswith("/signals") else node["value"]
+            yield f"{folder}{name}", b64decode(value)
 
     def _ask(self, method: str, path: str, value: str | None = None) -> Any:
         data = None if value is None else urlencode({"value": value}).encode()

@@ -38,7 +38,7 @@ class Invariants:
         self._gone: dict[str, dict[str, Departure]] = {}
         self._seats: dict[tuple[str, int], str] = {}
         self._puts: dict[str, list[float]] = {}
-        self._beats: set[tuple[str, int]] = set()
+        self._beats: dict[str, int] = {}
         self._looks: dict[str, list[float]] = {}
         self._losses: list[float] = []
         self._windows: dict[str, tuple[float, int]] = {}
@@ -47,8 +47,8 @@ class Invariants:
         """Counts operations while it is set."""
 
     def on_put(self, member: Member) -> None:
-        if (member.node, member.beat) not in self._beats:  # what is repeated is no new sign of life
-            self._beats.add((member.node, member.beat))
+        if member.beat > self._beats.get(member.node, -1):  # what comes again, or late, is no sign of life
+            self._beats[member.node] = member.beat
             self._puts.setdefault(member.node, []).append(self._world.now)
 
     def on_list(self, reader: "Machine") -> None:
@@ -152,6 +152,7 @@ class Invariants:
             if not world.backend.lossless:
                 continue
             silence = 0.0 if machine is writer else self._silence(writer, seat.node)
+            silence -= writer.stood_still(world.now - silence)  # by that clock no time went by
             slack = 3 * writer.timing.look + 20 * self._latency(writer) + 2 * writer.slow_listing
             if silence > 1.01 * seat.dead_after + slack:
                 _fail(

@@ -54,6 +54,7 @@ class Machine:
         self.deaf = False
         """Whether what it sends arrives, and no answer comes back."""
         self.clock_stopped_at: float | None = None
+        self._stops: list[tuple[float, float]] = []
         self.diligent = True
         """Whether its user asks again as soon as a new round is called for."""
         self.broken: type | None = None
@@ -231,7 +232,14 @@ class Machine:
         """Have its clock go on, from where it stands."""
         if self.clock_stopped_at is not None:
             self.offset -= (self.world.now - self.clock_stopped_at) * self.rate
+            self._stops.append((self.clock_stopped_at, self.world.now))
             self.clock_stopped_at = None
+
+    def stood_still(self, since: float) -> float:
+        """For how long its clock has not gone on since then."""
+        now = self.world.now
+        stops = [*self._stops, (self.clock_stopped_at if self.clock_stopped_at is not None else now, now)]
+        return sum(max(0.0, end - max(begin, since)) for begin, end in stops)
 
     # The machine
 
@@ -317,8 +325,14 @@ class Machine:
                     and type(operation) in (Put, Write, Remove)
                     and world.random.random() < faults.twice
                 ):
-                    world.after(world.random.uniform(0.0, faults.lateness), backend.apply, operation, self)
+                    world.after(world.random.uniform(0.0, faults.lateness), self._repeat, operation)
                 self.answer(steps, backend.apply(operation, self), takes)
+
+    def _repeat(self, operation: Any) -> None:
+        """What a network repeats; an older record does not hide a newer one, on which the promises rest."""
+        stands = self.world.backend.members.get(operation.member.node) if type(operation) is Put else None
+        if stands is None or operation.member.beat >= stands.beat:
+            self.world.backend.apply(operation, self)
 
     def _compete(self, operation: Any, steps: Steps, touches: int, tries: int) -> None:
         """Write the one register as it was read, or read it again after a while."""

@@ -35,7 +35,7 @@ def happened(nodes: Group) -> list[tuple[str, str | None, int]]:
 
 
 def test_a_run_is_put_down_from_its_beginning_to_its_end(nodes: Group) -> None:
-    three = [nodes.node(2, 3, interval=0.3, run_id=RUN) for _ in range(3)]
+    three = [nodes.node(2, 3, interval=1.0, run_id=RUN) for _ in range(3)]
     nodes.join(*three)
     eventually(lambda: ("formed", None, 3) in happened(nodes), "the round is put down")
     three[0].leave()

@@ -2,9 +2,16 @@
 
 from rendezvous_core.protocol.observation import Observer
 from tests.simulation.bites.bite import Bite
-from tests.simulation.scenarios import deaths, listings, messages
+from tests.simulation.scenarios import deaths, listings, messages, oddities
 
 BITES = [
+    Bite(
+        "Rule 4: who is left out of a listing is not forgotten",
+        Observer.look,
+        "followed | self._missing(followed, lapse)",
+        "followed",
+        oddities.listings_leave_out_who_has_died,
+    ),
     Bite(
         "Rule 4: an outage of the observer's is no silence of the others",
         Observer.look,

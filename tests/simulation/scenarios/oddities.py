@@ -26,6 +26,21 @@ def listings_leave_some_out(world: World) -> None:
 
 
 @scenario
+def listings_leave_out_who_has_died(world: World) -> None:
+    """An ask whose node is dead is no fresher when it is listed again (Rule 5)."""
+    leader, *machines = world.start(4, min_nodes=5, max_nodes=6)
+    world.run(2.0)
+    victim = pick(world, machines)
+    victim.crash()
+    world.backend.partial = 0.5
+    world.run(10.0)
+    world.backend.partial = 0.0
+    living = [leader, *others(machines, victim), *world.start(2, min_nodes=5, max_nodes=6)]
+    wait_until(world, lambda: all(each.inside for each in living), 20.0, "the living are together")
+    expect(state_of(world).rank(victim.name, 1) is None, "they are so without it")
+
+
+@scenario
 def participant_hears_nothing(world: World) -> None:
     """What it sends arrives; the others go on without it, and it comes back when it can."""
     machines = gather(world, 3, min_nodes=2)

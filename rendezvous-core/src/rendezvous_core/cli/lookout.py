@@ -1,5 +1,6 @@
 """Watches runs without taking part in them."""
 
+import os
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -19,7 +20,7 @@ from rendezvous_core.protocol.records import Member
 from rendezvous_core.registry import WholeHandlerError, create_backend, create_store, open_runs
 from rendezvous_core.sealing.backend import opened_run
 from rendezvous_core.sealing.keys import Keyring, find_keyring
-from rendezvous_core.sqlite.path import full_path, is_there
+from rendezvous_core.sqlite.path import full_path
 
 _SETTLED = 10.0
 """For how many seconds those who wait may take to notice that the run is closed."""
@@ -180,7 +181,7 @@ class ListLookout:
 
 def open_lookout(params: RendezvousParameters, *, waits: bool = False) -> Lookout | ListLookout:
     """Return what looks at the run of ``params``, or ``waits`` for it; raises as `create_backend` does."""
-    if params.backend == "sqlite" and not waits and not is_there(full_path(params.endpoint)):
+    if params.backend == "sqlite" and not waits and not os.path.lexists(full_path(params.endpoint)):
         return ListLookout(params)  # which makes no file
     try:
         return Lookout(params)

@@ -74,7 +74,7 @@ class Observer:
         for seat in participants:
             if seat.node not in followed:
                 followed[seat.node] = self._miss(seat, rose, lapse)
-        self._tracks = followed
+        self._tracks = followed | self._missing(followed, lapse)
         silent = {node: track for node, track in followed.items() if track.silence >= track.dead_after}
         return Sight(
             members={node: followed[node].member or member for node, member in listed.items()},
@@ -114,6 +114,13 @@ class Observer:
             if track.member is None or member.beat > track.member.beat:
                 track.member, track.dead_after, track.rose = member, member.dead_after, rose
         return track
+
+    def _missing(self, followed: Mapping[str, _Track], lapse: float) -> dict[str, _Track]:
+        """Who was listed and is not now: one that a listing leaves out is no newer when it is there again."""
+        missing = {node: track for node, track in self._tracks.items() if node not in followed}
+        for track in missing.values():
+            track.silence += lapse
+        return {node: each for node, each in missing.items() if each.silence < _FORGET * each.dead_after}
 
     def _miss(self, seat: Seat, rose: float, lapse: float) -> _Track:
         """Follow a participant without a record."""
