@@ -266,9 +266,9 @@ def test_who_looks_at_all_runs_sees_those_of_its_secret(tmp_path: Path) -> None:
     for handler in handlers:
         handler.next_rendezvous()
     seen = {each.run_id: each.phase for each in look_at_runs(params(tmp_path, secret=ONE))}
-    assert seen == {"one": "complete", "other": "unreadable", "none": "complete"}
+    assert seen == {"one": "complete", "other": "sealed", "none": "complete"}
     seen = {each.run_id: each.phase for each in look_at_runs(params(tmp_path))}
-    assert seen == {"one": "unreadable", "other": "unreadable", "none": "complete"}
+    assert seen == {"one": "sealed", "other": "sealed", "none": "complete"}
     for handler in handlers:
         handler.shutdown()
 

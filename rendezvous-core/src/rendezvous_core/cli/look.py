@@ -109,7 +109,7 @@ class UnreadableRun:
 
     run_id: str
     problem: str
-    phase: Literal["unreadable"] = "unreadable"
+    phase: Literal["sealed", "unreadable"] = "unreadable"
 
 
 def time_of_day(at: float) -> str:

@@ -11,7 +11,7 @@ from rendezvous_core.dynamic.history import Happening, history_store, read_histo
 from rendezvous_core.dynamic.ledgers import Ledgers
 from rendezvous_core.over_register.register import unpacked
 from rendezvous_core.plugins.loading import RendezvousPluginError
-from rendezvous_core.ports.errors import RendezvousStateError
+from rendezvous_core.ports.errors import RendezvousSecretError, RendezvousStateError
 from rendezvous_core.ports.parameters import RendezvousParameters
 from rendezvous_core.ports.runs import RunOutline, StoredRun
 from rendezvous_core.ports.store import Store
@@ -214,14 +214,14 @@ def _look_at(
         return None
     try:
         run = opened_run(plain, keyring, run_id)
+        state = decode_state(run.state)
+    except RendezvousSecretError as error:
+        return UnreadableRun(run_id, str(error), "sealed")
     except RendezvousStateError as error:
         return UnreadableRun(run_id, str(error))
     members = {node: member for node, data in run.members.items() if (member := _readable(data))}
     ages = {node: max(0.0, time.time() - member.at) for node, member in members.items()}
-    try:
-        return describe_run(run_id, decode_state(run.state), members, ages)
-    except RendezvousStateError as error:
-        return UnreadableRun(run_id, str(error))
+    return describe_run(run_id, state, members, ages)
 
 
 def _readable(data: bytes) -> Member | None:

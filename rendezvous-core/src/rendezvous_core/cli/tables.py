@@ -17,6 +17,7 @@ _PHASES = {
     "joining": ("forming", "cyan"),
     "complete": ("running", "green"),
     "closed": ("closed", "dim"),
+    "sealed": ("sealed", "yellow"),
     "unreadable": ("unreadable", "red"),
 }
 _EVENTS = {"formed": "green", "lost": "red", "left": "yellow", "reconnected": "yellow", "closed": "dim"}
