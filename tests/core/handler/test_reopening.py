@@ -101,6 +101,7 @@ def test_jobs_without_an_id_that_run_something_else_do_not_meet(monkeypatch: pyt
 
     first = started("--node-rank=0", "train.py", "--lr=1")
     asked = start(first.next_rendezvous)
+    assert MemoryBackend(server, "none").wait_for_change(None, PATIENCE)  # it was there first
     with pytest.raises(RendezvousStateError, match=r"another command .*--rdzv-id"):
         started("train.py", "--lr=2").next_rendezvous()
     second = started("--node-rank=1", "train.py", "--lr=1")
