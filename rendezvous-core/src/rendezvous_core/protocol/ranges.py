@@ -12,9 +12,7 @@ Count = Annotated[int, Meta(ge=0, le=2**53)]
 Round = Annotated[int, Meta(ge=-1, le=2**53)]
 """A number of a round, or -1 for none."""
 
-MAX_NODES = 1_000_000
-
-Nodes = Annotated[int, Meta(ge=1, le=MAX_NODES)]
+Nodes = Annotated[int, Meta(ge=1, le=1_000_000)]
 """How many nodes."""
 
 Ticket = Annotated[int, Meta(ge=1, le=2**53)]
