@@ -7,7 +7,6 @@ import sys
 import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from typing import cast
 
 import torch
 from torch.distributed import TCPStore
@@ -22,12 +21,11 @@ from torch.distributed.elastic.rendezvous import (
 
 import rendezvous_core
 from rendezvous_c10d._hosting import address_for, free_port, host_store
-from rendezvous_c10d._threads import start
 from rendezvous_c10d._torch_store import TorchStore
 from rendezvous_c10d.torchrun.errors import as_torch_raises
 from rendezvous_c10d.torchrun.exiting import RoundStore
 from rendezvous_c10d.torchrun.gathering import Address, gather
-from rendezvous_c10d.torchrun.waiting import Aside, wait_for
+from rendezvous_core.ports.calls import begin, shielded
 
 _WORKERS_SHARE_KEYS = torch.__version__ >= (2, 6)
 
@@ -103,7 +101,7 @@ class TorchrunHandler(RendezvousHandler):
         self._record(name, f"This node attempts to join the next round of the run '{self.get_run_id()}'.")
         try:
             with self._recorded(name):
-                info = wait_for(self._form, interrupted=self._leave)
+                info = self._form_aside()
         except RendezvousGracefulExitError as error:
             # Of a run that goes on without this node nothing is closed.
             self._not_needed = self.is_closed()
@@ -116,12 +114,12 @@ class TorchrunHandler(RendezvousHandler):
     def is_closed(self) -> bool:
         """See base class."""
         with self._recorded("is_closed"):
-            return wait_for(self._handler.is_closed)
+            return self._handler.is_closed()
 
     def set_closed(self) -> None:
         """See base class."""
         with self._recorded("set_closed"):
-            wait_for(self._handler.set_closed)
+            self._handler.set_closed()
 
     def num_nodes_waiting(self) -> int:
         """See base class. Above zero also when a participant was lost, exactly until the next round.
@@ -148,7 +146,7 @@ class TorchrunHandler(RendezvousHandler):
         told = False
         try:
             with self._recorded("shutdown"):
-                told = wait_for(self._leave if leaves else self._close)
+                told = shielded(self._leave if leaves else self._close)
         except RendezvousError as error:
             # Raised here, it would hide why this node has failed.
             _logger.warning("%s", error)
@@ -161,9 +159,27 @@ class TorchrunHandler(RendezvousHandler):
         self._record("shutdown", message, NodeState.SUCCEEDED if told else NodeState.FAILED)
         return told
 
+    def _form_aside(self) -> RendezvousInfo:
+        """Form a round on another thread; when torchrun's signal handlers raise meanwhile, leave it."""
+        over = False
+
+        def form() -> RendezvousInfo:
+            nonlocal over
+            try:
+                return self._form()
+            finally:
+                over = True
+
+        try:
+            return shielded(form)
+        except BaseException:
+            if not over:
+                begin(self._leave_quietly)
+            raise
+
     def _form(self) -> RendezvousInfo:
         while True:
-            start(lambda: self._tell_gone(goes_on=True))
+            begin(lambda: self._tell_gone(goes_on=True))
             info = self._handler.next_rendezvous()
             self._server = None  # a round forms only when the workers of the former one are gone
             try:
@@ -177,7 +193,7 @@ class TorchrunHandler(RendezvousHandler):
                 self._round = RoundStore(
                     info.store, info.world_size, lambda: self._handler.num_nodes_waiting() > 0
                 )
-                store = TorchStore(cast(rendezvous_core.Store, Aside(self._round)))
+                store = TorchStore(self._round)
                 return RendezvousInfo(store, info.rank, info.world_size, RendezvousStoreInfo(*address))
 
     def _host(self, info: rendezvous_core.RendezvousInfo) -> Address:
@@ -214,6 +230,10 @@ class TorchrunHandler(RendezvousHandler):
         if told:
             self._tell_gone(goes_on=False)
         return told
+
+    def _leave_quietly(self) -> None:
+        with suppress(rendezvous_core.RendezvousError):
+            self._leave()
 
     @property
     def _others_went_on(self) -> bool:

@@ -35,6 +35,10 @@ _idle: list[_Calls] = []
 _awaited: list[_Answer] = []
 
 
+class NoAnswerError(RendezvousConnectionError, TimeoutError):
+    """A call took too long."""
+
+
 class _Result(NamedTuple):
     value: Any
     error: BaseException | None
@@ -47,7 +51,7 @@ def shielded(call: Callable[[], T], deadline: float = math.inf) -> T:
     call goes on, and its result is dropped.
 
     Raises:
-        RendezvousConnectionError: it took too long.
+        NoAnswerError: it took too long.
     """
     if get_ident() != threading.main_thread().ident and deadline == math.inf:
         return call()
@@ -64,7 +68,7 @@ def shielded(call: Callable[[], T], deadline: float = math.inf) -> T:
                 break
             except Empty:
                 if time.monotonic() >= deadline:
-                    raise RendezvousConnectionError("There was no answer in time.") from None
+                    raise NoAnswerError("There was no answer in time.") from None
     finally:
         _awaited.remove(answer)
     try:
