@@ -8,8 +8,8 @@ import sqlite3
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,7 @@ from rendezvous_core.sqlite import SqliteStore
 from tests.c10d import backends
 from tests.c10d.backends import Backend
 from tests.c10d.servers import listening
+from tests.interruption.points import Point
 from tests.support import option_tables
 
 
@@ -357,6 +358,36 @@ def test_signals_get_through_whatever_the_agent_waits_for(tmp_path: Path, backen
             agent.send_signal(signal.SIGTERM)
             assert agent.stdout.readline() == "SIGTERM\n"
         assert agent.wait(60) == 0
+
+
+class _Signal(Exception):
+    """What a handler of signals raises."""
+
+
+def _raise_signal() -> None:
+    raise _Signal
+
+
+@pytest.mark.parametrize("method", ["next_rendezvous", "num_nodes_waiting", "is_closed", "set", "get", "wait"])
+def test_what_a_signals_handler_raises_comes_out_wherever_it_comes(tmp_path: Path, method: str) -> None:
+    alone = handler(tmp_path)
+    store = alone.next_rendezvous().store
+    call: Callable[[], object] = {
+        "set": lambda: store.set("key", "value"),
+        "get": lambda: store.get("key"),
+        "wait": lambda: store.wait(["key"]),
+    }.get(method) or getattr(alone, method)
+    store.set("key", "value")
+    number = 1
+    while True:
+        with suppress(_Signal), Point(number, _raise_signal) as point:
+            call()
+        if point.place is None:
+            break
+        number += 3
+    assert number > 10
+    assert alone.next_rendezvous().world_size == 1
+    assert alone.shutdown()
 
 
 def test_a_secret_seals_what_torchruns_agents_keep(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
