@@ -368,7 +368,9 @@ def _raise_signal() -> None:
     raise _Signal
 
 
-@pytest.mark.parametrize("method", ["next_rendezvous", "num_nodes_waiting", "is_closed", "set", "get", "wait"])
+@pytest.mark.parametrize(
+    "method", ["next_rendezvous", "num_nodes_waiting", "is_closed", "set", "get", "wait"]
+)
 def test_what_a_signals_handler_raises_comes_out_wherever_it_comes(tmp_path: Path, method: str) -> None:
     alone = handler(tmp_path)
     store = alone.next_rendezvous().store
