@@ -1,5 +1,6 @@
 """Every check of this repository: ``nox`` runs those that a change has to pass, ``nox -l`` lists them."""
 
+import argparse
 import fcntl
 import os
 import re
@@ -140,9 +141,11 @@ def tests(session: nox.Session, name: str) -> None:
 @nox.session(default=False)
 @nox.parametrize("python, name", each({name: pythons(name) for name in PROJECTS}))
 def thorough(session: nox.Session, name: str) -> None:
-    """All tests of one distribution, by one interpreter: longer histories, every kind of server."""
+    """All tests of one distribution, by one interpreter: longer histories, every server; `endurance` once."""
     session.env["RENDEZVOUS_KIT_EFFORT"] = "5"
     patient = ("-o", "faulthandler_timeout=4000")
+    if (name, session.python) == ("rendezvous-core", pythons(name)[0]):
+        session.notify("endurance", posargs=())
     run_tests(session, name, *own_tests(name, str(session.python)), *patient)
 
 
@@ -161,12 +164,15 @@ def run_tests(session: nox.Session, name: str, *chosen: str) -> None:
 
 @nox.session(python=pythons("rendezvous-redis")[0], default=False)
 def endurance(session: nox.Session) -> None:
-    """A million schedules, and real groups under kills and partitions: an hour, or ``-- --minutes 10``."""
+    """Real groups under kills and partitions, and schedules: ``-- --minutes 60 --schedules 1000000``."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--schedules", default="1000000")
+    options, others = parser.parse_known_args(session.posargs)
     session.install(*TEST_TOOLS, *from_folders("rendezvous-redis", "rendezvous-etcd"))
     provide(session, "iproute2")
     session.run("pytest", "tests/endurance")
-    session.run("python", "-m", "tests.endurance", *(session.posargs or ("--minutes", "60")))
-    session.run("python", "-m", "tests.simulation", "--schedules=1000000")
+    session.run("python", "-m", "tests.endurance", *others)
+    session.run("python", "-m", "tests.simulation", "--schedules", options.schedules)
 
 
 @nox.session(python=pythons("rendezvous-c10d")[0], default=False)

@@ -6,15 +6,16 @@ the docs.
 
 import argparse
 import random
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from tests.endurance.play import play
+from tests.endurance.play import Play, play
+from tests.endurance.promises import Found
 from tests.redis.networks import network
 from tests.support.pages import put_down
 
-NAMED = {"etcd": "three etcd members", "redis": "Redis Cluster"}
-HEAD = "| over | minutes | what befell it | promise | put to the test |\n|---|---|---|---|---|\n"
+NAMED = {"etcd": "three etcd members", "redis": "a Redis Cluster"}
 
 
 def main() -> None:
@@ -24,27 +25,31 @@ def main() -> None:
     parser.add_argument("--write", action="store_true")
     options = parser.parse_args()
     print(f"seed {options.seed}", flush=True)
-    table, broken = HEAD, []
-    for kind, name in NAMED.items():
-        seconds = 60 * options.minutes / len(NAMED)
+    played: list[tuple[Found, Play]] = []
+    seconds = 60 * options.minutes / len(NAMED)
+    for kind in NAMED:
         with network() as net, TemporaryDirectory() as folder:
-            found, group = play(kind, net, Path(folder), seconds, options.seed)
-        acts = ", ".join(f"{count} {act.replace('_', ' of a ')}" for act, count in sorted(group.acts.items()))
-        broken += found.broken
-        lines = [f"{promise} | {count:,} times" for promise, count in found.tried.items()]
-        lines.append(
-            f"progress | {sum(group.acts.values())} times, whole again in {group.slowest:.0f} s at most"
-        )
-        for line in lines:
-            row = f"| {name} | {seconds / 60:g} | {acts} | {line} |\n"
-            print(row, end="", flush=True)
-            table += row
+            played.append(play(kind, net, Path(folder), seconds, options.seed))
+    table = "".join(f"| {' | '.join(line)} |\n" for line in lines(options.minutes, played))
+    print(table, flush=True)
+    broken = [what for found, _ in played for what in found.broken]
     for what in broken:
         print("BROKEN", what)
     if broken:
         raise SystemExit(1)
     if options.write:
         put_down("reliability.md", "endurance", table)
+
+
+def lines(minutes: float, played: Sequence[tuple[Found, Play]]) -> Iterator[list[str]]:
+    """What became of each promise, a line each, and a column for each kind of servers."""
+    yield ["promise, put to the test", *(f"over {name}" for name in NAMED.values())]
+    yield ["---"] * (1 + len(NAMED))
+    yield [f"befell it in {minutes / len(NAMED):g} minutes", *(group.befallen for _, group in played)]
+    for promise in dict.fromkeys(promise for found, _ in played for promise in found.tried):
+        yield [promise, *(f"{found.tried.get(promise, 0):,} times" for found, _ in played)]
+    whole = "{:,} times, whole again in {:.0f} s at most"
+    yield ["progress", *(whole.format(sum(group.acts.values()), group.slowest) for _, group in played)]
 
 
 if __name__ == "__main__":

@@ -133,6 +133,11 @@ class Play:
         told = [node.events for node in self._all]
         return examine(told, LEAST, MOST, self._lost, frozenset(self._disturbed))
 
+    @property
+    def befallen(self) -> str:
+        """What happened how often, in words."""
+        return ", ".join(f"{count} {act.replace('_', ' of a ')}" for act, count in sorted(self.acts.items()))
+
     def end(self) -> None:
         """Clear everything away."""
         for node in self._all:
