@@ -250,7 +250,12 @@ class Machine:
 
     def _tick(self) -> None:
         if self.clock_stopped_at is None:
-            self.node.now = self.offset + self.world.now * self.rate
+            self.node.now = self.clock
+
+    @property
+    def clock(self) -> float:
+        """What its clock shows while it goes."""
+        return self.offset + self.world.now * self.rate
 
     def _resume(self, steps: Steps, value: Any = None, error: Exception | None = None) -> None:
         self._tick()

@@ -89,6 +89,18 @@ def clock_stands_still(world: World) -> None:
 
 
 @scenario
+def clock_stops_as_something_falls_due(world: World) -> None:
+    """Nothing does any more, and its node asks again and again: its period is as long as that lasts."""
+    machines = gather(world, 3, min_nodes=2)
+    still = pick(world, machines)
+    world.run(max(0.0, still.node._next_duty() - still.clock - 0.001))
+    still.stop_clock()
+    world.run(2.0)
+    still.start_clock()
+    wait_until(world, lambda: all(each.inside and not each.called for each in machines), 15.0, "all are in")
+
+
+@scenario
 def everything_comes_twice(world: World) -> None:
     """Writes, puts and removals are repeated, some time later, in another order."""
     machines = world.start(4, min_nodes=2, max_nodes=4)
