@@ -57,7 +57,8 @@ class Backend:
     def token(self) -> Any:
         return self.state if self.state is None or self.content_tokens else self.version
 
-    def apply(self, operation: Any, machine: "Machine") -> Any:
+    def apply(self, operation: Any, machine: "Machine", sent: float | None = None) -> Any:
+        """Do what ``machine`` asks for, or asked for at ``sent``."""
         match operation:
             case Read():
                 return None if self.state is None else (self.state.head, self.token)
@@ -66,7 +67,7 @@ class Backend:
                 if written:
                     state = self.whole(head)
                     self.world.note(machine.name, "writes", state)
-                    self.world.invariants.on_write(machine, self.state, state)
+                    self.world.invariants.on_write(machine, self.state, state, sent)
                     self.put_state(state)
                 return None if self.state is None else (self.state.head, self.token, written)
             case File(ledger, pages):

@@ -4,7 +4,7 @@ What can be told from states alone is in the protocol's own invariants. The chec
 of the simulated world (what was applied when, who asked for what) and nothing of how the protocol works.
 """
 
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections import Counter
 from typing import TYPE_CHECKING, NoReturn
 
@@ -43,6 +43,8 @@ class Invariants:
         self._losses: list[float] = []
         self._windows: dict[str, tuple[float, int]] = {}
         self._healed = (0.0, 0.0)
+        self._sent = 0.0
+        """When the write was sent that is looked at."""
         self.tally: Counter[tuple[str, type]] | None = None
         """Counts operations while it is set."""
 
@@ -58,14 +60,15 @@ class Invariants:
         self._losses.append(self._world.now)
 
     def _silence(self, writer: "Machine", node: str) -> float:
-        """For how long ``node`` had been silent when ``writer`` last listed the members.
+        """For how long ``node`` had been silent when ``writer`` last listed the members before it wrote.
 
         One loss of the records is told by those that are missing, and evicts nobody (Rule 4). What was put
         after it and is lost as well, before a listing shows it, is no sign of life to anybody: then the
         backend did not keep what it acknowledged, on which the promises rest.
         """
         looks = self._looks.get(writer.name, [])
-        at = looks[-1] if looks else 0.0
+        latest = bisect_right(looks, self._sent)
+        at = looks[latest - 1] if latest else 0.0
         for put in reversed(self._puts.get(node, [])):
             if put <= at:
                 shown = looks[bisect_left(looks, put)]
@@ -96,7 +99,9 @@ class Invariants:
 
     # Writes
 
-    def on_write(self, writer: "Machine", old: State | None, new: State) -> None:
+    def on_write(self, writer: "Machine", old: State | None, new: State, sent: float | None = None) -> None:
+        """Look at a write as it is applied; ``sent`` before now where it comes late."""
+        self._sent = self._world.now if sent is None else sent
         check_state(new)
         if self._world.backend.lossless and old is not None:
             self._check_step(old, new)

@@ -322,7 +322,9 @@ class Machine:
                 backend.apply(operation, self)
                 self.refuse(steps)
             elif chance < faults.reply_lost + faults.late:
-                world.after(world.random.uniform(0.0, faults.lateness), backend.apply, operation, self)
+                world.after(
+                    world.random.uniform(0.0, faults.lateness), backend.apply, operation, self, world.now
+                )
                 self.refuse(steps)
             else:
                 if (
