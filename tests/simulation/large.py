@@ -43,8 +43,8 @@ class Group:
         self._sizes: dict[int, tuple[Any, int]] = {}
         apply = self.world.backend.apply
 
-        def counted(operation: Operation, machine: Machine) -> Any:
-            answer = apply(operation, machine)
+        def counted(operation: Operation, machine: Machine, sent: float | None = None) -> Any:
+            answer = apply(operation, machine, sent)
             self._operations[machine.name] += 1
             self._bytes[machine.name] += self._size(operation, answer)
             return answer
