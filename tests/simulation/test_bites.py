@@ -7,6 +7,7 @@ protocol that no story needs do not stay in it.
 import pytest
 
 from tests.simulation.bites import BITES, Bite, take_out
+from tests.simulation.bites.details import DETAILS
 from tests.simulation.invariants import Violation
 from tests.simulation.scenarios import tell
 
@@ -16,6 +17,14 @@ def test_rule_is_needed(bite: Bite, monkeypatch: pytest.MonkeyPatch) -> None:
     take_out(monkeypatch, bite)
     with pytest.raises(Violation):
         tell_often(bite.story.__name__)
+
+
+@pytest.mark.parametrize("bite", DETAILS, ids=lambda bite: bite.rule.replace(" ", "-"))
+def test_detail_is_needed(bite: Bite, monkeypatch: pytest.MonkeyPatch) -> None:
+    bite.story()
+    take_out(monkeypatch, bite)
+    with pytest.raises((AssertionError, StopIteration, pytest.fail.Exception)):
+        bite.story()
 
 
 def tell_often(name: str) -> None:

@@ -8,8 +8,6 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from tests.simulation.world import World
-
 
 class Bite(NamedTuple):
     """A row: the rule, the function that keeps it, its code with and without, and who notices."""
@@ -18,7 +16,7 @@ class Bite(NamedTuple):
     function: Any
     code: str
     without: str
-    story: Callable[[World], None]
+    story: Callable[..., None]
 
 
 def take_out(monkeypatch: pytest.MonkeyPatch, bite: Bite) -> None:
