@@ -27,6 +27,7 @@ class Plan:
     last_call: float
     is_counted: bool = False
     """Whether the node counts its calls of the backend, where no server can."""
+    secret: str = ""
 
 
 class Node(Protocol):
@@ -94,6 +95,7 @@ class _Ours:
             last_call_timeout=plan.last_call,
             keep_alive_interval=plan.keep_alive_interval,
             keep_alive_max_attempt=plan.keep_alive_max_attempt,
+            **({"secret": plan.secret} if plan.secret else {}),
             **options(name),
         )
         backend = create_backend(params)

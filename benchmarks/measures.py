@@ -23,7 +23,7 @@ def forming(contender: str, endpoint: str, size: Size, terms: Terms) -> Figures:
     enough = time.monotonic() + terms.limit
     while not taken or (len(taken) < terms.repeat and time.monotonic() < enough):
         with Group(plan, size.processes) as group:
-            seconds = _form(group, terms.limit)
+            seconds = form(group, terms.limit)
         if seconds is None:
             return {"forming": Figure(terms.limit, is_over=True)}
         taken.append(seconds)
@@ -50,7 +50,7 @@ def cost(contender: str, endpoint: str, size: Size, terms: Terms) -> Figures:
             return passed.requests if asked is None else asked, passed.bytes
 
         at_first = read()
-        if _form(group, terms.limit) is None:
+        if form(group, terms.limit) is None:
             return {"requests to form": Figure(terms.limit, is_over=True)}
         formed = read()
         time.sleep(terms.keep_alive_interval)  # the first heartbeats of a round are more
@@ -77,7 +77,8 @@ def cost(contender: str, endpoint: str, size: Size, terms: Terms) -> Figures:
 MEASURES = {"forming": forming, "newcomer": newcomer, "death": death, "cost": cost}
 
 
-def _form(group: Group, limit: float) -> float | None:
+def form(group: Group, limit: float) -> float | None:
+    """Have all nodes ask; return the seconds from first ask to last rank, or ``None`` above ``limit``."""
     group.order(group.seats, "join")
     if not group.until(lambda: group.last(group.seats, "ranked") is not None, limit):
         return None

@@ -1,26 +1,26 @@
 """What a secret costs: ``python -m benchmarks.sealing --write``.
 
-Groups of one process form rounds with and without a secret in turn, so that what else the machine does
-hits both alike. The quickest rounds are those that were disturbed least.
+Groups of a process per node form rounds with and without a secret in turn, so that what else the machine
+does hits both alike. The quickest rounds are those that were disturbed least.
 """
 
 import argparse
 import os
 import statistics
 import tempfile
-import textwrap
-import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
-from unittest import mock
+from typing import NamedTuple
 
+from benchmarks import measures
+from benchmarks.contenders import Plan
+from benchmarks.group import Group, GroupError, prepare
 from benchmarks.tables import write
-from rendezvous_core import RendezvousHandler, RendezvousParameters, get_rendezvous_handler
+from rendezvous_core import RendezvousParameters
 from rendezvous_core.registry import create_backend, create_store
 from rendezvous_core.sealing.keys import Keyring
 from rendezvous_core.sealing.seal import Seal
@@ -28,86 +28,43 @@ from rendezvous_core.sealing.seal import Seal
 PAGE = Path(__file__).with_name("README.md")
 SECRET = "the secret of this benchmark"
 TIMES = 300
+LIMIT = 60.0
 
 
 class Took(NamedTuple):
-    """Seconds of one round."""
+    """Seconds of one round; the processor's are those of all its nodes."""
 
-    processor: float
     clock: float
-    sealing: float
-    """Of the processor time, as far as it was counted."""
+    processor: float
 
 
-def form(backend: str, endpoint: str, nodes: int, **options: str) -> Took:
-    """Form one round of handlers that are connected before; return what it took."""
-    run = uuid.uuid4().hex
-    handlers: list[RendezvousHandler] = [
-        get_rendezvous_handler(
-            RendezvousParameters(backend, endpoint, run, nodes, nodes, "127.0.0.1", **options)
-        )
-        for _ in range(nodes)
-    ]
-    threads = [threading.Thread(target=handler.next_rendezvous) for handler in handlers]
-    _spent.clear()
-    clock, processor = time.perf_counter(), time.process_time()
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    took = Took(time.process_time() - processor, time.perf_counter() - clock, sum(_spent))
-    for handler in handlers:
-        handler.leave()
-    for handler in handlers:
-        handler.shutdown()
-    return took
+def form(plan: Plan) -> Took:
+    """Form one round of nodes that are connected before, each in a process of its own."""
+    with Group(plan, plan.max_nodes) as group:
+        before = group.ask("usage", "used", group.seats)
+        clock = measures.form(group, LIMIT)
+        after = group.ask("usage", "used", group.seats)
+    if clock is None:
+        raise GroupError(f"the round did not form within {LIMIT:g} s")
+    return Took(clock, sum(after) - sum(before))
 
 
 def compare(backend: str, endpoint: str, nodes: int, repeat: int) -> Iterator[str]:
     """Say what rounds of each kind take, so many of each, formed in turn."""
+    plan = Plan(backend, endpoint, "", nodes, nodes, 1, 3, 0.5)
     took: dict[str, list[Took]] = {"": [], SECRET: []}
-    form(backend, endpoint, 2, secret=SECRET)  # what is imported and cached is so before
     for index in range(repeat):
         for secret in sorted(took, reverse=bool(index % 2)):
-            took[secret].append(form(backend, endpoint, nodes, **({"secret": secret} if secret else {})))
+            took[secret].append(form(replace(plan, secret=secret)))
     for what, index, pick in (
-        ("processor, median", 0, statistics.median),
-        ("processor, quickest", 0, min),
-        ("clock, median", 1, statistics.median),
-        ("clock, quickest", 1, min),
+        ("clock, median", 0, statistics.median),
+        ("clock, quickest", 0, min),
+        ("processor, median", 1, statistics.median),
+        ("processor, quickest", 1, min),
     ):
         without, sealed = (pick(each[index] for each in took[secret]) for secret in took)
         times = f"{without * 1000:.1f} ms | {sealed * 1000:.1f} ms | {sealed / without - 1:+.1%}"
         yield f"| {backend} | {nodes} nodes, {what} | {times} |"
-    with counted():
-        shares = [form(backend, endpoint, nodes, secret=SECRET) for _ in range(repeat)]
-    own, whole = (statistics.median(each[index] for each in shares) for index in (2, 0))
-    within = f"{own * 1000:.1f} ms of {whole * 1000:.1f} ms | {own / (whole - own):+.1%}"
-    yield f"| {backend} | {nodes} nodes, processor within the seal | | {within} |"
-
-
-_spent: list[float] = []
-
-
-@contextmanager
-def counted() -> Iterator[None]:
-    """Count the processor time of each call that seals or opens, keys that are derived for it included."""
-
-    def timed(method: Callable[..., bytes]) -> Callable[..., bytes]:
-        def call(*arguments: Any) -> bytes:
-            began = time.thread_time()
-            try:
-                return method(*arguments)
-            finally:
-                _spent.append(time.thread_time() - began)
-
-        return call
-
-    with (
-        mock.patch.object(Seal, "seal", timed(Seal.seal)),
-        mock.patch.object(Seal, "open", timed(Seal.open)),
-    ):
-        yield
 
 
 def compare_stores(backend: str, endpoint: str) -> Iterator[str]:
@@ -161,21 +118,16 @@ def main() -> None:
     parser.add_argument("--repeat", type=int, default=21)
     parser.add_argument("--write", action="store_true", help="put the table into the page")
     options = parser.parse_args()
-    loads = [os.getloadavg()[0]]
+    prepare(["sqlite", "redis"])
     lines = ["| backend | | clear | sealed | |", "|---|---|---:|---:|---:|"]
     print(*lines, sep="\n")
     for line in measure(options.nodes, options.repeat):
         print(line, flush=True)
         lines.append(line)
-    loads.append(os.getloadavg()[0])
     lines += [
         "",
-        textwrap.fill(
-            f"Taken on {time.strftime('%Y-%m-%d')}: {options.repeat} rounds of either kind, and the medians "
-            f"of {TIMES} operations. Of {os.cpu_count()} processors, {loads[0]:.1f} were wanted before it "
-            f"began, and {loads[1]:.1f} when it ended, its own among them.",
-            118,
-        ),
+        f"Taken on {time.strftime('%Y-%m-%d')} with {os.cpu_count()} processors: {options.repeat} rounds of "
+        f"either kind, and the medians of {TIMES} operations.",
     ]
     if options.write:
         write(PAGE, {"sealing": "\n".join(lines)})
