@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
+from rendezvous_core.protocol.codec import encode_state
 from rendezvous_core.protocol.ledger import Page, whole
 from rendezvous_core.protocol.operations import (
     Drop,
@@ -51,6 +52,8 @@ class Backend:
         """Whether the content of the state serves as its token."""
         self.one_register = False
         """Whether everything is kept in one register, for which all writes compete."""
+        self.limit: int | None = None
+        """In bytes, of a state."""
         self._waiters: list[tuple[Wait, Machine, Steps]] = []
 
     @property
@@ -102,6 +105,14 @@ class Backend:
         out = {node for node in members if node not in before and draw() < self.partial}
         self._left_out[reader.name] = out
         return {node: member for node, member in members.items() if node not in out}
+
+    def is_too_long(self, operation: Any) -> bool:
+        """Whether a server refuses what is asked of it, however often it is."""
+        return (
+            self.limit is not None
+            and isinstance(operation, Write)
+            and len(encode_state(operation.state)) > self.limit
+        )
 
     def whole(self, head: State) -> State:
         """Put together what was written as a head, and as a ledger before it."""

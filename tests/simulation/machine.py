@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from rendezvous_core import RendezvousConnectionError
+from rendezvous_core import RendezvousConnectionError, RendezvousError, RendezvousStateError
 from rendezvous_core.protocol.ledger import PAGE
 from rendezvous_core.protocol.node import Joined, Node
 from rendezvous_core.protocol.operations import List, Put, Remove, Rest, Steps, Timing, Wait, Write
@@ -308,6 +308,8 @@ class Machine:
         backend, faults = world.backend, world.faults
         if backend.down or self.cut_off or (self.broken and isinstance(operation, self.broken)):
             self.refuse(steps)
+        elif backend.is_too_long(operation):
+            world.after(world.latency(), self._fail, steps, RendezvousStateError("too long"))
         elif type(operation) is Wait:
             backend.wait(operation, self, steps)
         elif backend.one_register and type(operation) in (Put, Write, Remove):
@@ -364,6 +366,12 @@ class Machine:
     def refuse(self, steps: Steps) -> None:
         error = RendezvousConnectionError("simulated")
         self.world.after(self.world.latency(), self._deliver, steps, None, error)
+
+    def _fail(self, steps: Steps, error: RendezvousError) -> None:
+        """Answer a pending ask with what will not pass, as drivers do; a node in a round goes on trying."""
+        if self.node.outcome is None and not self.crashed:
+            self.node.refuse(error)
+        self._deliver(steps, None, RendezvousConnectionError(str(error)))
 
     def _deliver(self, steps: Steps, value: Any = None, error: Exception | None = None) -> None:
         if self.crashed:

@@ -1,5 +1,8 @@
 """Backends, networks and clocks that do what they should not, and mostly do not."""
 
+from rendezvous_core import RendezvousStateError
+from rendezvous_core.protocol.codec import encode_state
+from rendezvous_core.protocol.ledger import PAGE
 from tests.simulation.faults import Faults
 from tests.simulation.invariants import check_progress
 from tests.simulation.scenarios.telling import (
@@ -98,6 +101,52 @@ def clock_stops_as_something_falls_due(world: World) -> None:
     world.run(2.0)
     still.start_clock()
     wait_until(world, lambda: all(each.inside and not each.called for each in machines), 15.0, "all are in")
+
+
+@scenario
+def state_is_too_long_for_a_round(world: World) -> None:
+    """Who cannot write it is told so; those that are left form a round whose state has room."""
+    world.backend.limit = _length(world, 4)
+    machines = world.start(6, min_nodes=2, max_nodes=6, page=PAGE)
+    world.run(30.0)
+    check_progress(world)
+    told = [m for m in machines if isinstance(m.node.outcome, RendezvousStateError)]
+    expect(bool(told), "somebody is told that the state is too long")
+
+
+@scenario
+def state_is_too_long_for_a_departure(world: World) -> None:
+    """Nobody is told what does not stand; it is noted as soon as there is room."""
+    machines = gather(world, 4, min_nodes=2, page=PAGE)
+    world.run(1.2)
+    world.backend.limit = len(encode_state(state_of(world).head)) + 8
+    round_id = state_of(world).round_id
+    victim = pick(world, machines)
+    victim.crash()
+    world.run(20.0)
+    expect(state_of(world).round_id == round_id, "the round stands")
+    expect_undisturbed(others(machines, victim))
+    world.backend.limit = None
+    check_progress(world)
+    expect(victim.name not in {seat.node for seat in state_of(world).active()}, "its death is noted")
+
+
+@scenario
+def head_does_not_grow(world: World) -> None:
+    """A limit that few nodes fit is none where the ledger is kept apart."""
+    world.backend.limit = _length(world, 4)
+    machines = gather(world, 12, min_nodes=2, page=2)
+    victim = pick(world, machines)
+    victim.crash()
+    check_progress(world)
+    expect(all(len(m.returned) == 2 for m in others(machines, victim)), "they go on without it")
+
+
+def _length(world: World, nodes: int) -> int:
+    """How long a state is that has room for so many nodes, and for none more."""
+    other = World(world.seed)
+    gather(other, nodes, page=PAGE)
+    return len(encode_state(state_of(other))) + 8
 
 
 @scenario
