@@ -9,6 +9,20 @@ from tests.simulation.scenarios import regrouping
 
 BITES = [
     Bite(
+        "Rule 16: where all are called already, nobody is told who is back",
+        decision._note_departures,
+        "if not state.departed or len(gone) + len(back) == len(active):",
+        "if True:",
+        regrouping.who_is_back_wakes_nobody,
+    ),
+    Bite(
+        "Rule 16: who is back and gives up is noted at once",
+        decision._note_departures,
+        '(back if member.intent == "join" else gone)',
+        "back",
+        regrouping.who_is_back_gives_up_while_others_are_called,
+    ),
+    Bite(
         "Rule 17: last call ends when nobody is expected",
         decision._complete_if_possible,
         "and not together",

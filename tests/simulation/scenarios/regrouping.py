@@ -5,6 +5,7 @@ from typing import Any
 from rendezvous_core.protocol.operations import List
 from tests.simulation.faults import Faults
 from tests.simulation.invariants import check_progress
+from tests.simulation.machine import Machine
 from tests.simulation.scenarios.telling import (
     coordinator,
     expect,
@@ -35,6 +36,39 @@ def survivors_are_together_again_at_once(world: World) -> None:
     survivors = others(machines, goer)
     wait_until(world, lambda: all(m.asking for m in survivors), seconds, "the survivors ask")
     wait_until(world, lambda: all(m.inside for m in survivors), 0.1, "they are together again at once")
+
+
+@scenario
+def who_is_back_wakes_nobody(world: World) -> None:
+    """All are called already, so nobody needs to be told of each one that asks."""
+    survivors = _called(world, 9)
+    world.faults = Faults(latency=0.0005)
+    serial = state_of(world).serial
+    for machine in survivors:
+        machine.ask()
+        world.run(0.1)
+    wait_until(world, lambda: all(m.inside for m in survivors), 1.0, "they are together again")
+    expect(state_of(world).serial - serial < 6, f"{state_of(world).serial - serial} writes")
+
+
+@scenario
+def who_is_back_gives_up_while_others_are_called(world: World) -> None:
+    """It is out at once, though the others take their time."""
+    hasty, *_ = _called(world, 4)
+    hasty.ask()
+    world.run(world.random.choice((0.0, 0.5)))
+    hasty.quit("cancel")
+    wait_until(world, lambda: hasty.node.finished, 4.0, "it has withdrawn")
+
+
+def _called(world: World, count: int) -> list[Machine]:
+    """So many nodes that are called to a next round, and do not ask by themselves."""
+    goer, *survivors = gather(world, count, min_nodes=2, max_nodes=count, last_call=20.0)
+    for machine in survivors:
+        machine.diligent = False
+    goer.quit("leave")
+    wait_until(world, lambda: all(m.called for m in survivors), 5.0, "the others are called")
+    return survivors
 
 
 @scenario

@@ -121,17 +121,24 @@ def appoint_heir(state: State, sight: Sight, leaving: str) -> State:
 
 
 def _note_departures(state: State, sight: Sight) -> State:
-    """Note who asked again or was found dead (Rule 7)."""
+    """Note who asked again or was found dead (Rule 7).
+
+    Where all are called already, nobody need be told who is back: they are noted together (Rule 16).
+    """
+    active = state.active()
     gone: dict[str, Departure] = {}
-    for seat in state.active():
+    back: dict[str, Departure] = {}
+    for seat in active:
         member = sight.members.get(seat.node)
         if member is not None and member.ticket > seat.ticket:
-            gone[seat.node] = "left"
+            (back if member.intent == "join" else gone)[seat.node] = "left"
         elif seat.node in sight.dead:
             gone[seat.node] = "lost"
+    if not state.departed or len(gone) + len(back) == len(active):
+        gone |= back
     if not gone:
         return state
-    spent = _spend(state, [seat for seat in state.roster if seat.node in gone])
+    spent = _spend(state, [seat for seat in active if seat.node in gone])
     return replace(state, gone=state.gone | gone, spent=spent)
 
 
