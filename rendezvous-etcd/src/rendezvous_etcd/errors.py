@@ -75,6 +75,11 @@ CONNECTING = (
         r"errors resolving|[Nn]ame resolution|Failed to resolve",
         "cannot be reached within {patience:g} s: its name is not known here",
     ),
+    Advice(
+        r"Too many open files",
+        "cannot be reached within {patience:g} s: this process may open no more connections; raise its limit "
+        "of open files (ulimit -n)",
+    ),
     Advice(r"[Cc]onnection refused", "cannot be reached within {patience:g} s: nobody listens there"),
     Advice(
         r"Failed parsing HTTP/2|not valid JSON|Bad response",

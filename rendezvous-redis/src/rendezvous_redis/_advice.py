@@ -141,6 +141,11 @@ TABLE = (
         passes=True,
     ),
     _row(r"name resolution", "its name cannot be looked up: the name server does not answer", passes=True),
+    _row(
+        r"Too many open files",
+        "this process may open no more connections: raise its limit of open files (ulimit -n)",
+        passes=True,
+    ),
     _row(r"Connection refused", "nobody listens there: start it, or correct host and port", passes=True),
     _row(r"No such file or directory", "there is no such socket: start it, or correct the path", passes=True),
     _row(r"Permission denied", "this user may not open its socket: see its 'unixsocketperm'", passes=False),

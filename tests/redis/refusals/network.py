@@ -29,6 +29,12 @@ def fail_to_resolve(scene: Scene, number: int, text: str) -> None:
     scene.open("redis.test")
 
 
+@says(r"Too many open files")
+def no_more_files(scene: Scene) -> None:
+    limit = "import resource; resource.setrlimit(resource.RLIMIT_NOFILE, (0, 0))"
+    in_namespace(f"{OPEN}\n{limit}\ntell('{scene.server().endpoint}')", "--user")
+
+
 @says(r"Connection refused")
 def nobody(scene: Scene) -> None:
     scene.open(f"127.0.0.1:{free_port()}")
