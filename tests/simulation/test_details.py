@@ -9,10 +9,8 @@ from msgspec.structs import replace
 from rendezvous_core import RendezvousStateError
 from rendezvous_core.protocol.coordinator import Coordinator
 from rendezvous_core.protocol.decision import Over, Sight, appoint_heir, decide
-from rendezvous_core.protocol.ledger import Entry, pages
 from rendezvous_core.protocol.node import Joined, Node
 from rendezvous_core.protocol.operations import (
-    Fetch,
     List,
     Operation,
     Put,
@@ -24,7 +22,7 @@ from rendezvous_core.protocol.operations import (
     Write,
 )
 from rendezvous_core.protocol.ranks import keep_ranks
-from rendezvous_core.protocol.records import Apart, Member, Seat, Settings, State
+from rendezvous_core.protocol.records import Member, Seat, Settings, State
 
 SETTINGS = Settings(2, 3)
 TIMING = Timing(1.0, 3, 2.0)
@@ -167,31 +165,6 @@ def test_record_is_removed_when_its_node_is_out() -> None:
         steps.send(None)
 
 
-def apart(state: State) -> State:
-    """The head of a state whose ledger is kept apart."""
-    return replace(state, apart=Apart("ledger", 1, 2, 2, 0)).head
-
-
-def test_a_place_in_a_round_that_is_over_is_none() -> None:
-    """Rule 1: what the ledger says of it is of the round before."""
-    asker = node()
-    steps = asker.live()
-    over = apart(running("a", "b", phase="joining", round=1))
-    fetch = tell(steps, {Read: (over, 1)}, Fetch)
-    assert fetch == Fetch("ledger", [0])
-    steps.send([{"a": Entry(1, 0, 1, 3.0)}])
-    assert asker.outcome is None
-    assert asker.member.ticket == 2
-
-
-def test_node_of_other_settings_leaves_the_ledger_alone() -> None:
-    """Rule 13: it has no place there to look for."""
-    stranger = node(settings=Settings(1, 1))
-    steps = stranger.live()
-    asked = [type(next(steps)), type(steps.send((apart(running("b", "c")), 1)))]
-    assert asked == [Read, Wait]
-
-
 def test_an_outage_of_the_coordinator_counts_as_no_more_than_two_looks() -> None:
     """Rule 4."""
     leader = Coordinator("a", SETTINGS, TIMING, lambda: "mine", keep_ranks)
@@ -201,19 +174,6 @@ def test_an_outage_of_the_coordinator_counts_as_no_more_than_two_looks() -> None
         assert "b" not in leader.dead, f"after {look} looks"
         leader.decide(state, me, {"b": other}, 100.0 * look, 100.0 * look, Over())
     assert "b" in leader.dead
-
-
-def test_who_has_the_ledger_whole_does_not_look_into_it() -> None:
-    """Rule 24: not even for others who drain."""
-    heir = node()
-    steps = heir.live()
-    state = replace(running("a", "b"), apart=Apart("ledger", 1, 2, 2, 0))
-    answers = {Read: (state.head, 1), Fetch: pages(state)}
-    tell(steps, answers, Wait)
-    assert heir.state == state
-    told = [type(steps.send(True)), type(steps.send((replace(state.head, serial=8, draining={"b": 5.0}), 2)))]
-    assert Fetch not in told
-    assert list(heir.leaving) == [1]
 
 
 def test_drains_are_told_only_where_there_is_a_run() -> None:
@@ -227,16 +187,3 @@ def test_drains_are_told_only_where_there_is_a_run() -> None:
     write = tell(drainer.drain({"b": 5.0}), {Read: None}, Write)
     assert isinstance(write, Write)
     assert (write.state.round_id, write.state.draining, write.token) == ("round", {"b": 5.0}, None)
-
-
-def test_who_drains_knows_which_rank_it_has() -> None:
-    """Rule 24: it does not look again for what it knows."""
-    settings = Settings(2, 4)
-    goer = node(settings=settings)
-    steps = goer.live()
-    state = running("b", "c", "d", "a", settings=settings, apart=Apart("ledger", 1, 4, 4, 0))
-    tell(steps, {Read: (state.head, 1), Fetch: pages(state)}, Wait)
-    assert goer.outcome == Joined(0, "round", 3, 4)
-    steps.send(True)
-    assert type(steps.send((replace(state.head, serial=8, draining={"a": 5.0}), 2))) is Wait
-    assert list(goer.leaving) == [3]

@@ -1,0 +1,74 @@
+"""For what a node looks into a ledger that is kept apart, and what it makes of it (Rule 24)."""
+
+from msgspec.structs import replace
+
+from rendezvous_core.protocol.ledger import Entry, pages
+from rendezvous_core.protocol.node import Joined
+from rendezvous_core.protocol.operations import Fetch, Read, Remove, Wait
+from rendezvous_core.protocol.records import Apart, Settings, State
+from tests.simulation.test_details import node, running, tell
+
+
+def apart(state: State) -> State:
+    """The head of a state whose ledger is kept apart."""
+    return replace(state, apart=Apart("ledger", 1, 2, 2, 0)).head
+
+
+def test_a_place_in_a_round_that_is_over_is_none() -> None:
+    """Rule 1: what the ledger says of it is of the round before."""
+    asker = node()
+    steps = asker.live()
+    over = apart(running("a", "b", phase="joining", round=1))
+    fetch = tell(steps, {Read: (over, 1)}, Fetch)
+    assert fetch == Fetch("ledger", [0])
+    steps.send([{"a": Entry(1, 0, 1, 3.0)}])
+    assert asker.outcome is None
+    assert asker.member.ticket == 2
+
+
+def test_node_of_other_settings_leaves_the_ledger_alone() -> None:
+    """Rule 13: it has no place there to look for."""
+    stranger = node(settings=Settings(1, 1))
+    steps = stranger.live()
+    asked = [type(next(steps)), type(steps.send((apart(running("b", "c")), 1)))]
+    assert asked == [Read, Wait]
+
+
+def test_who_has_the_ledger_whole_does_not_look_into_it() -> None:
+    """Rule 24: not even for others who drain."""
+    heir = node()
+    steps = heir.live()
+    state = replace(running("a", "b"), apart=Apart("ledger", 1, 2, 2, 0))
+    answers = {Read: (state.head, 1), Fetch: pages(state)}
+    tell(steps, answers, Wait)
+    assert heir.state == state
+    told = [type(steps.send(True)), type(steps.send((replace(state.head, serial=8, draining={"b": 5.0}), 2)))]
+    assert Fetch not in told
+    assert list(heir.leaving) == [1]
+
+
+def test_who_drains_knows_which_rank_it_has() -> None:
+    """Rule 24: it does not look again for what it knows."""
+    settings = Settings(2, 4)
+    goer = node(settings=settings)
+    steps = goer.live()
+    state = running("b", "c", "d", "a", settings=settings, apart=Apart("ledger", 1, 4, 4, 0))
+    tell(steps, {Read: (state.head, 1), Fetch: pages(state)}, Wait)
+    assert goer.outcome == Joined(0, "round", 3, 4)
+    steps.send(True)
+    assert type(steps.send((replace(state.head, serial=8, draining={"a": 5.0}), 2))) is Wait
+    assert list(goer.leaving) == [3]
+
+
+def test_who_finds_itself_out_puts_no_record_any_more() -> None:
+    """Rule 9: also where it finds that in the ledger."""
+    settings = Settings(2, 4)
+    goer = node(settings=settings)
+    steps = goer.live()
+    state = running("b", "c", "d", "a", settings=settings, apart=Apart("ledger", 1, 4, 4, 0))
+    tell(steps, {Read: (state.head, 1), Fetch: pages(state)}, Wait)
+    goer.quit("leave")
+    steps.send(True)
+    left = replace(state, serial=8, gone={"a": "left"}, spent={"a": 1}, apart=Apart("next", 1, 4, 3, 1))
+    assert type(steps.send((left.head, 2))) is Fetch
+    assert steps.send(pages(left)) == Remove("a")
