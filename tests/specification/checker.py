@@ -29,6 +29,20 @@ class Bounds(NamedTuple):
         return {"NODES": self.nodes, "MIN": self.least, "MAX": most, "FAULTS": self.faults, "ASKS": self.asks}
 
 
+class LedgerBounds(NamedTuple):
+    """What is tried of the ledger."""
+
+    nodes: int
+    faults: int
+    changes: int = 1
+    pages: int = 2
+    heirs: int = 1
+
+    @property
+    def defines(self) -> dict[str, int]:
+        return {name.upper(): value for name, value in self._asdict().items()}
+
+
 class Verdict(NamedTuple):
     """What the checker says."""
 
@@ -50,6 +64,7 @@ def build(
     changes: Iterable[tuple[str, str]] = (),
     flags: Iterable[str] = ("-DSAFETY", "-DNOREDUCE"),
     level: str = "-O1",
+    model: str = "rendezvous.pml",
 ) -> Path:
     """Make the verifier of a specification in which some words stand for others."""
     for source in SPEC.glob("*.[ph]*"):
@@ -58,16 +73,19 @@ def build(
             text = text.replace(old, new)
         (folder / source.name).write_text(text)
     given = [f"-D{name}={value}" for name, value in defines.items()]
-    _run(folder, "spin", "-a", *given, "rendezvous.pml")
+    _run(folder, "spin", "-a", *given, model)
     nodes = f"-DNODES={defines['NODES']}"
     _run(folder, "gcc", level, "-w", nodes, *flags, "-DCOLLAPSE", "-o", "pan", "pan.c")
     return folder / "pan"
 
 
-def check(bounds: Bounds, changes: Iterable[tuple[str, str]] = (), level: str = "-O1") -> Verdict:
+def check(
+    bounds: Bounds | LedgerBounds, changes: Iterable[tuple[str, str]] = (), level: str = "-O1"
+) -> Verdict:
     """Try everything within ``bounds``, or all until something is wrong."""
+    model = "ledger.pml" if isinstance(bounds, LedgerBounds) else "rendezvous.pml"
     with TemporaryDirectory() as folder:
-        return run(build(Path(folder), bounds.defines, changes, level=level))
+        return run(build(Path(folder), bounds.defines, changes, level=level, model=model))
 
 
 def check_progress(bounds: Bounds) -> Verdict:
@@ -114,3 +132,7 @@ BEYOND = (
     Bounds(nodes=2, faults=3),
 )
 """What takes a minute, and a gigabyte."""
+
+LEDGER_GATE = (LedgerBounds(nodes=2, faults=2),)
+LEDGER_BEYOND = (LedgerBounds(nodes=2, faults=2, heirs=0), LedgerBounds(nodes=3, faults=1))
+"""The same for the ledger."""

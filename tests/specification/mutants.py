@@ -2,10 +2,11 @@
 
 from typing import NamedTuple
 
-from tests.specification.checker import Bounds
+from tests.specification.checker import Bounds, LedgerBounds
 
 FEW = Bounds(nodes=2, faults=1)
 MORE = Bounds(nodes=2, faults=2)
+LEDGER = LedgerBounds(nodes=2, faults=2)
 
 
 class Mutant(NamedTuple):
@@ -14,7 +15,7 @@ class Mutant(NamedTuple):
     changes: tuple[tuple[str, str], ...]
     broken: str
     """What the checker names."""
-    bounds: Bounds = FEW
+    bounds: Bounds | LedgerBounds = FEW
 
 
 MUTANTS = {
@@ -73,5 +74,31 @@ MUTANTS = {
     ),
     "two have one rank (Rule 20)": Mutant(
         (("next_rank[j] = r; r = r + 1", "next_rank[j] = 0; r = r + 1"),), "rank[j]!=rank[k]"
+    ),
+    "a state names a ledger that is not whole yet (Rule 24)": Mutant(
+        (("files[i] && next[i] == PAGES -> write(i)", "files[i] && next[i] -> write(i)"),),
+        "lost|| !(current[i])",
+        LEDGER,
+    ),
+    "a page is overwritten (Rule 24)": Mutant(
+        (
+            (
+                "plan[i].names = ledgers; says[ledgers] = plan[i].round; files[i] = ledgers;",
+                "plan[i].names = (seen[i].names -> seen[i].names : ledgers); files[i] = plan[i].names; "
+                "says[files[i]] = plan[i].round;",
+            ),
+        ),
+        "says[",
+        LEDGER,
+    ),
+    "who is refused drops the ledger that stood (Rule 24)": Mutant(
+        (("drops[i] = j;", "drops[i] = seen[i].names;"),), "lost|| !(current[i])", LEDGER
+    ),
+    "what is refused stays (Rule 24)": Mutant((("drops[i] = j;", ""),), "gave_up", LEDGER),
+    "a ledger that is missed is not stored anew (Rule 24)": Mutant(
+        (("&& is_missed(seen[i].names) ->", "&& false ->"),), "told[0]", LEDGER
+    ),
+    "a round of which nobody knows who is in it goes on (Rule 24)": Mutant(
+        (("!finds(i, ALL) && missed[i] == seen[i].names ->", "false ->"),), "told[0]", LEDGER
     ),
 }
