@@ -144,9 +144,17 @@ def thorough(session: nox.Session, name: str) -> None:
     """All tests of one distribution, by one interpreter: longer histories, every server; `endurance` once."""
     session.env["RENDEZVOUS_KIT_EFFORT"] = "5"
     patient = ("-o", "faulthandler_timeout=4000")
-    if (name, session.python) == ("rendezvous-core", pythons(name)[0]):
-        session.notify("endurance", posargs=())
     run_tests(session, name, *own_tests(name, str(session.python)), *patient)
+    if (name, session.python) == ("rendezvous-core", pythons(name)[0]) and not session.posargs:
+        endure(session)
+
+
+def endure(session: nox.Session) -> None:
+    """Run `endurance` after what this session was for: sessions beside each other cannot call for another."""
+    if os.geteuid() != 0:
+        session.warn("Real groups under kills and partitions need root: sudo nox -s endurance")
+        return
+    session.run(sys.executable, "-m", "nox", "-f", __file__, "-s", "endurance", external=True)
 
 
 def run_tests(session: nox.Session, name: str, *chosen: str) -> None:
