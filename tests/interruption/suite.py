@@ -33,6 +33,8 @@ PATIENCE = 30.0
 STRIDE = 4 if EFFORT == 1 else 1
 """Of how many lines one is tried where every change is tested and not all are; thorough tests try each."""
 
+CREATION_STRIDE = 37 if EFFORT == 1 else 5
+
 SPARE_THREADS = 12
 """How many threads may be left waiting for work."""
 
@@ -217,6 +219,8 @@ class Interruptions:
 
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
         """Every call with everything that may happen to it."""
+        if "action" not in metafunc.fixturenames:
+            return
         metafunc.parametrize(
             ("action", "name"),
             [
@@ -235,6 +239,28 @@ class Interruptions:
     def create(cls) -> Iterator[CreateHandler]:
         """Creates handlers over a server that all tests of the class use."""
         raise NotImplementedError
+
+    def test_creation(self, create: CreateHandler, record_property: Callable[[str, object], None]) -> None:
+        """What is raised while a handler is made comes out, at whatever line, and the next one works."""
+
+        def interrupt() -> None:
+            raise KeyboardInterrupt
+
+        create(uuid.uuid4().hex, 1, PATIENCE).shutdown()  # what is imported is so now
+        places: list[str] = []
+        while True:
+            with Point(1 + len(places) * CREATION_STRIDE, interrupt) as point:
+                try:
+                    handler = create(uuid.uuid4().hex, 1, PATIENCE)
+                except KeyboardInterrupt:
+                    assert point.place
+                    places.append(point.place)
+                    continue
+            assert point.place is None, f"what came at {point.place} is lost"
+            break
+        record_property("points", (type(self).__name__, "in creation", len(places)))
+        assert handler.next_rendezvous().world_size == 1
+        handler.shutdown()
 
     def test_each_line(
         self, create: CreateHandler, action: Action, name: str, record_property: Callable[[str, object], None]

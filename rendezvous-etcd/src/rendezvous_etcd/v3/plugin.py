@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from rendezvous_core import Option, RendezvousBackend, RendezvousParameters, hookimpl
+from rendezvous_core.ports.calls import shielded_method
 from rendezvous_etcd.options import OPTIONS, read_connection, read_lifetimes
 from rendezvous_etcd.v3.backend import Etcd3RendezvousBackend
 from rendezvous_etcd.v3.client import Etcd3Client
@@ -10,6 +11,7 @@ from rendezvous_etcd.v3.runs import Etcd3Runs
 from rendezvous_etcd.v3.store import Etcd3Store
 
 
+@shielded_method  # gRPC waits for ever in its cleaning up where a signal handler raised before
 def create_backend(params: RendezvousParameters) -> tuple[Etcd3RendezvousBackend, Etcd3Store]:
     """Open the run in the cluster at ``params.endpoint``, a list such as ``h1:2379,h2:2379,h3:2379``.
 
@@ -56,6 +58,7 @@ def rendezvous_store(params: RendezvousParameters, backend: RendezvousBackend) -
 
 
 @hookimpl
+@shielded_method
 def rendezvous_runs(params: RendezvousParameters) -> Etcd3Runs:
     """Open all runs below ``key_prefix``; endpoint and options are those of a backend."""
     connection = read_connection(params)
