@@ -115,6 +115,7 @@ def test_spent_tickets_of_participants_are_kept() -> None:
     state = leader.claim(running("a", "b", gone={"b": "left"}, spent={"b": 1, **many}), 0.0, 0.0)
     pruned = leader.decide(state, member("a", ticket=1, term="mine"), {}, 0.0, 0.0, Over())
     assert pruned.spent == {"b": 1}
+    assert leader.leads(pruned)
 
 
 def test_closing_keeps_what_a_node_saw_of_a_round_that_was_rolled_back() -> None:

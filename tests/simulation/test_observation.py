@@ -54,3 +54,14 @@ def test_record_of_a_node_long_dead_is_forgotten() -> None:
     while not observer.look({"n": member()}, [], "t", asked, asked).forgotten:
         asked += STEP
     assert asked == 10 * 3.0 + STEP
+
+
+def test_a_silence_is_told_for_as_long_as_nothing_was_seen() -> None:
+    """For people: an outage of the observer's own is in it."""
+    observer = Observer("me", GAP, 0.0)
+    for asked in (0.0, STEP, 100.0):
+        observer.look({"n": member()}, [], "t", asked, asked)
+        assert observer.silence("n") == asked
+    assert observer.silence("other") is None
+    observer.look({"n": member(2)}, [], "t", 100.0 + STEP, 100.0 + STEP)
+    assert observer.silence("n") == 0.0
