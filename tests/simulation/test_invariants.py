@@ -48,7 +48,7 @@ def test_sound_states_pass(state: State) -> None:
         (ROUND, {"roster": ()}, "round without participants"),
         (ROUND, {"gone": {"z": "lost"}}, "never in"),
         (ROUND, {"last_call": "x"}, "last call while complete"),
-        (ROUND, {"gone": dict.fromkeys("abc", "left")}, "nobody is active"),
+        (ROUND, {"gone": dict.fromkeys("abc", "left")}, ": a round is complete in which nobody is active"),
         (ROUND, {"spent": {"c": 2}}, "participant c has spent its ticket 2"),
         (NEXT, {"waiting": 1}, "1 wait"),
         (NEXT, {"gone": {"a": "lost"}}, "gone from a round that is over"),

@@ -4,9 +4,17 @@ import pytest
 from msgspec.structs import replace
 
 from rendezvous_core import RendezvousStateError
-from rendezvous_core.protocol.codec import decode_member, decode_page, decode_state, encode_page
+from rendezvous_core.protocol.codec import (
+    check_member,
+    decode_member,
+    decode_page,
+    decode_state,
+    encode_member,
+    encode_page,
+)
 from rendezvous_core.protocol.ledger import Book, Entry, abandoned, completed, file, pages, whole
-from rendezvous_core.protocol.records import Apart, Seat, Settings, State, counted, named, place
+from rendezvous_core.protocol.ranges import MAX_MEMBER
+from rendezvous_core.protocol.records import Apart, Member, Seat, Settings, State, counted, named, place
 
 ROSTER = (Seat("a", 2, 3.0), Seat("b", 1, 5.0), Seat("c", 1, 3.0))
 
@@ -96,6 +104,17 @@ def test_a_round_whose_ledger_is_lost_is_over() -> None:
     assert (left.phase, left.round, left.round_id, left.apart) == ("joining", 4, "", None)
     assert (left.waiting, left.last_call, left.knock, left.serial) == (0, None, None, 7)
     assert abandoned(large(phase="joining", round=3).head).round == 3
+
+
+def test_metadata_may_be_as_long_as_is_said() -> None:
+    """What is left is for the counters of a record, which rise."""
+    member = Member(node="a", address="", pid=1, dead_after=3.0, metadata={"x": ""})
+    longest = MAX_MEMBER - 1024 - len(encode_member(member))
+    check_member(replace(member, metadata={"x": "y" * longest}))
+    with pytest.raises(
+        ValueError, match=f"would take {MAX_MEMBER - 1023} bytes, of which at most {MAX_MEMBER - 1024}"
+    ):
+        check_member(replace(member, metadata={"x": "y" * (longest + 1)}))
 
 
 @pytest.mark.parametrize(

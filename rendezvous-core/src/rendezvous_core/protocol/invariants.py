@@ -103,7 +103,7 @@ def _lowered(old: State, new: State) -> str | None:
 def _flaw_within_round(old: State, new: State) -> str | None:
     if new.roster != old.roster:
         return f"the roster of round {old.round} changed"
-    if new.phase == old.phase != "joining" and not old.gone.items() <= new.gone.items():
+    if new.phase == old.phase and not old.gone.items() <= new.gone.items():
         return f"somebody who was gone is back in round {old.round}"
     if new.phase == "joining" != old.phase:
         return _still_inside(old, new)
