@@ -274,6 +274,13 @@ def downstream(session: nox.Session, name: str) -> None:
     session.run("pytest", "--timeout", "300", *session.posargs)
 
 
+@nox.session(python=pythons("rendezvous-core")[0], default=False)
+def mutation(session: nox.Session) -> None:
+    """How many changes of the protocol its quick tests notice: of a sample, or as the arguments say."""
+    session.install("mutmut>=3.8", *TEST_TOOLS, *from_folders("rendezvous-core"))
+    session.run("python", "-m", "tests.mutation", *(session.posargs or ("--sample", "100")))
+
+
 def provide(session: nox.Session, *packages: str) -> None:
     """Install servers where that takes no more than asking, as on CI; else the tests say what they miss."""
     if os.geteuid() != 0 or not shutil.which("apt-get"):

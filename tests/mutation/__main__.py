@@ -1,0 +1,158 @@
+"""``python -m tests.mutation``: how many mutants of the protocol its quick tests notice.
+
+mutmut changes one expression at a time in a copy of core, and runs the tests that reach it, the quickest
+first, until one fails. ``--sample N`` draws so many of all mutants; ``--write`` puts the score into the docs.
+Who survives is shown, and is to be killed by a test, deleted with its code, or entered in ``equivalent.txt``.
+What was noticed once is not tried again until its function changes, so that a run which was ended goes on.
+"""
+
+import argparse
+import ast
+import difflib
+import functools
+import json
+import os
+import random
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.support.pages import put_down
+
+ROOT = Path(__file__).parents[2]
+EQUIVALENT = Path(__file__).with_name("equivalent.txt")
+"""Entries of a function, its lines without and with the change, and the reason; parted by empty lines."""
+
+TESTS = [
+    "tests/mutation/reach.py",
+    "tests/simulation/test_details.py",
+    "tests/simulation/test_lookups.py",
+    "tests/simulation/test_records.py",
+    "tests/simulation/test_observation.py",
+    "tests/simulation/test_ranks.py",
+    "tests/simulation/test_invariants.py",
+    "tests/simulation/test_golden.py",
+    "tests/core/test_codec.py",
+]
+# mutmut bounds time by the clock on the wall as well; the limits of ours count processor time alone.
+CONFIGURATION = f"""
+[tool.mutmut]
+source_paths = ["src"]
+only_mutate = ["src/rendezvous_core/protocol/*.py"]
+also_copy = ["tests", "docs"]
+pytest_add_cli_args_test_selection = {json.dumps(TESTS)}
+timeout_constant = 1000.0
+track_dependencies = false
+
+[tool.pytest.ini_options]
+pythonpath = ["."]
+addopts = ["--import-mode=importlib", "-p", "no:cacheprovider", "-p", "tests.mutation.limits"]
+markers = ["thorough: repeats"]
+"""
+
+SURVIVES = (0, 5, 33)
+"""All tests passed, or none reaches it."""
+
+
+def lay_out(folder: Path) -> None:
+    """Put a copy of what is mutated where the tool expects it."""
+    for source, target in (("rendezvous-core/src", "src"), ("tests", "tests"), ("docs", "docs")):
+        shutil.rmtree(folder / target, ignore_errors=True)
+        shutil.copytree(ROOT / source, folder / target, ignore=shutil.ignore_patterns("__pycache__"))
+    (folder / "pyproject.toml").write_text(CONFIGURATION)
+    # Python remembers that a path was not there when it started.
+    (folder / "mutants" / "src").mkdir(parents=True, exist_ok=True)
+
+
+def mutmut(folder: Path, *arguments: str) -> None:
+    """Run the tool on the copy, whatever is installed."""
+    environment = os.environ | {"PYTHONPATH": str(folder / "mutants" / "src")}
+    command = [sys.executable, "-m", "mutmut", "run", *arguments]
+    with (folder / "mutmut.log").open("w") as log:
+        subprocess.run(command, cwd=folder, env=environment, check=False, stdout=log, stderr=log)
+
+
+def results(folder: Path) -> dict[str, int | None]:
+    """How the tests ended with each mutant; ``None`` for one that was not tried."""
+    found: dict[str, int | None] = {}
+    for path in folder.glob("mutants/src/rendezvous_core/protocol/*.meta"):
+        found |= json.loads(path.read_text())["exit_code_by_key"]
+    return found
+
+
+@functools.cache
+def functions(path: Path) -> dict[str, list[str]]:
+    """The lines of each function in a file, below its name."""
+    text = path.read_text()
+    lines = text.splitlines()
+    return {
+        each.name: [line.strip() for line in lines[each.lineno : each.end_lineno]]
+        for each in ast.walk(ast.parse(text))
+        if isinstance(each, ast.FunctionDef)
+    }
+
+
+def change(folder: Path, name: str) -> str:
+    """Say what a mutant changes: the function, the lines without, the lines with it."""
+    module, _, function = name.rpartition(".")
+    there = functions(folder / "mutants" / "src" / (module.replace(".", "/") + ".py"))
+    original = function.rpartition("__mutmut_")[0]
+    before, after = there[original + "__mutmut_orig"], there[function]
+    changed = list(difflib.unified_diff(before, after, n=0, lineterm=""))[2:]
+    readable = re.sub("^x(ǁ(.*)ǁ|_)", lambda found: f"{found[2]}." if found[2] else "", original)
+    file = module.rpartition(".")[2]
+    return "\n".join([f"{file}.{readable}", *(line for line in changed if not line.startswith("@@"))])
+
+
+def equivalent() -> dict[str, str]:
+    """The changes that make no difference which anybody could notice, with the reasons."""
+    entries = [entry.splitlines() for entry in EQUIVALENT.read_text().strip().split("\n\n") if entry]
+    return {"\n".join(entry[:-1]): entry[-1] for entry in entries}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m tests.mutation", description=__doc__)
+    parser.add_argument("--folder", type=Path, default=ROOT / ".mutation", help="where all is kept meanwhile")
+    parser.add_argument("--sample", type=int, help="so many, drawn at random; without it all")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument("--write", action="store_true")
+    options = parser.parse_args()
+    folder, excused = options.folder, equivalent()
+    lay_out(folder)
+    # One that there is not has all others made, and none tried.
+    mutmut(folder, "none")
+    ended = results(folder)
+    # A name is drawn again where others have come or gone.
+    names = sorted(ended, key=lambda name: random.Random(f"{options.seed} {name}").random())
+    for gone in excused.keys() - {change(folder, name) for name in names}:
+        print(f"There is no such change any more; take it out of {EQUIVALENT.name}:\n{gone}\n")
+    chosen = names[: options.sample]
+    to_try = [name for name in chosen if ended[name] in (None, *SURVIVES)]
+    if to_try:
+        mutmut(folder, "--max-children", str(options.jobs), *to_try)
+        ended = results(folder)
+    if not chosen or any(ended[name] is None for name in chosen):
+        raise SystemExit(f"mutmut did not come to its end; {folder / 'mutmut.log'} says why.")
+    survivors = [(change(folder, name), name) for name in chosen if ended[name] in SURVIVES]
+    for text, name in survivors:
+        print(f"{name}: {excused.get(text, 'survives')}\n{text}\n")
+    same = sum(text in excused for text, _ in survivors)
+    drawn = (
+        f"{len(chosen):,} drawn at random from the {len(names):,}"
+        if options.sample
+        else f"all {len(names):,}"
+    )
+    score = (
+        f"Of {drawn} mutants of `protocol/`, {len(chosen) - len(survivors):,} are noticed and {same} make no "
+        f"difference; {len(survivors) - same} are not noticed.\n"
+    )
+    print(score)
+    if options.write:
+        put_down("reliability.md", "mutation", score)
+
+
+if __name__ == "__main__":
+    main()
