@@ -4,6 +4,7 @@ import logging
 import os
 import pickle
 import re
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -144,3 +145,25 @@ def test_a_group_too_large_to_list_is_not_listed(
         lonely.next_rendezvous()
     (message,) = [each.getMessage() for each in caplog.records if lonely.node_id[:8] in each.getMessage()]
     assert message.endswith("for the others: 'rdzv status' shows who")
+
+
+def test_who_listens_slowly_does_not_end_a_wait(nodes: Group, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a node waits for is told beside its wait, which goes on though nobody has taken that in."""
+    told, done = threading.Event(), threading.Event()
+
+    def listen(*_: object) -> None:
+        told.set()
+        done.wait(PATIENCE)
+
+    monkeypatch.setattr(handler_module, "_SILENCE", 0.01)
+    monkeypatch.setattr(handler_module, "report_waiting", listen)
+    monkeypatch.setattr(handler_module.DynamicRendezvousHandler, "_patience", 0.01)
+    first, second = (nodes.node(2, 2) for _ in range(2))
+    asked = nodes.ask(first)
+    assert told.wait(PATIENCE)
+    monkeypatch.undo()
+    asked += nodes.ask(second)
+    try:
+        assert {future.result(PATIENCE).world_size for future in asked} == {2}
+    finally:
+        done.set()

@@ -4,6 +4,7 @@ import logging
 import time
 import weakref
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from datetime import timedelta
 from typing import Literal
 
@@ -18,7 +19,7 @@ from rendezvous_core.over_register.backend import with_members
 from rendezvous_core.plugins.loading import adapt_store, load_plugins
 from rendezvous_core.ports.addresses import address_towards
 from rendezvous_core.ports.backend import RendezvousBackend
-from rendezvous_core.ports.calls import shielded
+from rendezvous_core.ports.calls import NoAnswerError, shielded
 from rendezvous_core.ports.errors import (
     RendezvousConnectionError,
     RendezvousError,
@@ -221,7 +222,8 @@ class DynamicRendezvousHandler(RendezvousHandler):
         text = f"has waited {_SILENCE:g} s for the others: {asks}"
         if state is not None and state.phase == "complete":
             text += f"; round {state.round} goes on meanwhile"
-        shielded(lambda: report_waiting(driver.node, settings.run_id, text), deadline)
+        with suppress(NoAnswerError):  # who listens may be slow: that is no reason not to wait
+            shielded(lambda: report_waiting(driver.node, settings.run_id, text), deadline)
 
     def _describe_asks(self, deadline: float) -> str:
         driver = self._driver

@@ -7,8 +7,9 @@ too, and may raise anywhere.
 
 import logging
 import os
+import threading
 import time
-from _thread import LockType, allocate_lock
+from _thread import TIMEOUT_MAX, LockType, allocate_lock, get_ident
 from collections.abc import Callable
 from contextlib import suppress
 from queue import Empty, SimpleQueue
@@ -109,13 +110,15 @@ class NodeThread:
         gate = allocate_lock()
         gate.acquire()
         self._gates.append(gate)
+        # Only the main thread has signals to look for.
+        longest = SLICE if threading.main_thread().ident == get_ident() else TIMEOUT_MAX
         try:
             while not condition():
                 self.check_process()
                 left = deadline - time.monotonic()
                 if left <= 0:
                     return False
-                gate.acquire(timeout=min(left, SLICE))
+                gate.acquire(timeout=min(left, longest))
             return True
         finally:
             self._gates.remove(gate)
