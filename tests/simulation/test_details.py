@@ -8,7 +8,8 @@ from msgspec.structs import replace
 
 from rendezvous_core import RendezvousStateError
 from rendezvous_core.protocol.coordinator import Coordinator
-from rendezvous_core.protocol.decision import Over, Sight, appoint_heir, decide
+from rendezvous_core.protocol.decision import Over, Sight, appoint_heir, close, decide
+from rendezvous_core.protocol.invariants import check_state
 from rendezvous_core.protocol.node import Joined, Node
 from rendezvous_core.protocol.operations import (
     List,
@@ -185,6 +186,14 @@ def test_drains_are_told_only_where_there_is_a_run() -> None:
         steps.send(None)
     drainer = node()
     tell(drainer.live(), {Read: (running("a", "b"), 1)}, Wait)
-    write = tell(drainer.drain({"b": 5.0}), {Read: None}, Write)
+    drainer.now = 100.0
+    write = tell(drainer.drain({"b": 105.0}), {Read: None}, Write)
     assert isinstance(write, Write)
     assert (write.state.round_id, write.state.draining, write.token) == ("round", {"b": 5.0}, None)
+
+
+def test_closing_ends_what_was_under_way() -> None:
+    """Rule 12."""
+    closed = close(running("a", "b", waiting=1, knock="knock", draining={"b": 5.0}))
+    assert (closed.phase, closed.waiting, closed.knock, closed.draining) == ("closed", 0, None, {})
+    check_state(closed)
