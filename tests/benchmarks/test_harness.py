@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks import large
 from benchmarks.contenders import CONTENDERS
 from benchmarks.tables import COLUMNS, shown, write
 from benchmarks.terms import Figure
@@ -32,6 +33,20 @@ def test_two_nodes(tmp_path: Path) -> None:
     assert "--contenders sqlite --sizes 2" in written
     assert "forming >" not in ran.stdout
     assert "newcomer seen >" not in ran.stdout
+
+
+def test_several_nodes_of_a_process(tmp_path: Path) -> None:
+    """All that is measured of a large group over sqlite is there; what a server counts is not."""
+    page = tmp_path / "LARGE.md"
+    page.write_text(PAGE.with_name("LARGE.md").read_text())
+    quickly = ["--contenders", "sqlite", "--sizes", "5/2", "--keep-alive-interval", "0.3"]
+    command = [sys.executable, "-m", "benchmarks.large", *quickly, "--write", str(page)]
+    ran = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=200, check=False)
+    assert (ran.returncode, ran.stderr) == (0, "")
+    of_servers = {"server, CPU", "server, again", "connections", "server, MiB"}
+    expected = {column for columns in large.COLUMNS.values() for column in columns} - of_servers
+    assert [column for column in expected if f"{column} " not in ran.stdout] == []
+    assert page.read_text().count("| 5/2 | sqlite |") == len(large.COLUMNS)
 
 
 def test_the_page_has_a_place_for_each_table(tmp_path: Path) -> None:

@@ -1,0 +1,56 @@
+"""What servers say of themselves."""
+
+import re
+import urllib.request
+from collections.abc import Callable
+from typing import NamedTuple
+
+
+class Reading(NamedTuple):
+    """What a server has done so far, and what it holds."""
+
+    requests: int
+    bytes: int
+    """In both directions."""
+    processor: float
+    """Seconds."""
+    memory: int
+    """Bytes."""
+    connections: int
+
+
+def _redis(endpoint: str) -> Reading:
+    from redis import Redis
+
+    host, _, port = endpoint.rpartition(":")
+    with Redis(host, int(port)) as client:
+        told = client.info()
+    return Reading(
+        # Commands are counted within scripts, too; what comes in one piece is one request.
+        told["total_reads_processed"],
+        told["total_net_input_bytes"] + told["total_net_output_bytes"],
+        told["used_cpu_user"] + told["used_cpu_sys"],
+        told["used_memory"],
+        told["connected_clients"] - 1,
+    )
+
+
+def _etcd(endpoint: str) -> Reading:
+    with urllib.request.urlopen(f"http://{endpoint}/metrics") as answer:
+        metrics = answer.read().decode()
+
+    def total(counters: str) -> float:
+        found = re.findall(rf"^(?:{counters})(?:\{{.*\}})? (\S+)$", metrics, re.MULTILINE)
+        return sum(map(float, found))
+
+    return Reading(
+        int(total("grpc_server_msg_received_total")),
+        int(total("etcd_network_client_grpc_received_bytes_total|etcd_network_client_grpc_sent_bytes_total")),
+        total("process_cpu_seconds_total"),
+        int(total("process_resident_memory_bytes")),
+        int(total("process_open_fds")),
+    )
+
+
+METERS: dict[str, Callable[[str], Reading]] = {"redis": _redis, "etcd": _etcd}
+"""By the name of the server, how its counters are read at its endpoint; the others have none."""
