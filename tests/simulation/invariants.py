@@ -262,7 +262,7 @@ def check_progress(world: "World") -> None:
         before = world.backend.state
         world.run(max(periods))
         tally = world.invariants.tally = Counter()
-        began = world.now
+        began, rung = world.now, world.backend.bell
         world.run(2 * max(periods))
         world.invariants.tally = None
         after = world.backend.state
@@ -271,17 +271,23 @@ def check_progress(world: "World") -> None:
     if before and after and after.phase != "closed" and before.term == after.term:
         for machine in world.live:
             count = (world.now - began) / machine.timing.period
-            _check_cost(machine, tally, count, after.serial - before.serial, after.coordinator)
+            writes, news = after.serial - before.serial, world.backend.bell - rung
+            _check_cost(machine, tally, count, writes, news, machine.name == after.coordinator)
 
 
 def _check_cost(
-    machine: "Machine", tally: "Counter[tuple[str, type]]", periods: float, writes: int, leader: str | None
+    machine: "Machine",
+    tally: "Counter[tuple[str, type]]",
+    periods: float,
+    writes: int,
+    news: int,
+    leads: bool,
 ) -> None:
-    """Idle cost: one put a period, one read a write, and what the coordinator does for all."""
+    """Idle cost: one put a period, one read a write, and what the coordinator does for all and their news."""
     limits: dict[type, float]
-    if machine.name == leader:
+    if leads:
         looks = 6 * periods
-        limits = {Put: periods, Read: 0.1 * periods, Wait: looks, Write: 1.1 * periods, List: looks}
+        limits = {Put: periods, Read: 0.1 * periods + news, Wait: looks, Write: 1.1 * periods, List: looks}
     else:
         limits = {Put: periods, Read: writes + periods, Wait: writes + 3 * periods, Write: -2, List: -2}
     for operation, limit in limits.items():
