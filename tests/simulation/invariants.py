@@ -37,7 +37,7 @@ class Invariants:
         self._numbers: dict[int, str] = {}
         self._gone: dict[str, dict[str, Departure]] = {}
         self._seats: dict[tuple[str, int], str] = {}
-        self._puts: dict[str, list[float]] = {}
+        self._signs: dict[str, list[float]] = {}
         self._beats: dict[str, int] = {}
         self._looks: dict[str, list[float]] = {}
         self._losses: list[float] = []
@@ -49,9 +49,12 @@ class Invariants:
         """Counts operations while it is set."""
 
     def on_put(self, member: Member) -> None:
-        if member.beat > self._beats.get(member.node, -1):  # what comes again, or late, is no sign of life
-            self._beats[member.node] = member.beat
-            self._puts.setdefault(member.node, []).append(self._world.now)
+        self._tell(member.node, member.beat)
+
+    def _tell(self, node: str, beat: int) -> None:
+        if beat > self._beats.get(node, -1):  # what comes again, or late, is no sign of life
+            self._beats[node] = beat
+            self._signs.setdefault(node, []).append(self._world.now)
 
     def on_list(self, reader: "Machine") -> None:
         self._looks.setdefault(reader.name, []).append(self._world.now)
@@ -69,11 +72,11 @@ class Invariants:
         looks = self._looks.get(writer.name, [])
         latest = bisect_right(looks, self._sent)
         at = looks[latest - 1] if latest else 0.0
-        for put in reversed(self._puts.get(node, [])):
-            if put <= at:
-                shown = looks[bisect_left(looks, put)]
-                if not any(put <= loss <= shown for loss in self._losses[1:]):
-                    return at - put
+        for sign in reversed(self._signs.get(node, [])):
+            if sign <= at:
+                shown = looks[bisect_left(looks, sign)]
+                if not any(sign <= loss <= shown for loss in self._losses[1:]):
+                    return at - sign
         return at
 
     def on_heal(self, latency: float) -> None:
@@ -112,6 +115,8 @@ class Invariants:
                 self._check_completion(writer, new)
             elif known.roster != new.roster or known.round != new.round:
                 _fail(f"uniqueness: round {new.round_id} has two rosters")
+        if new.coordinator == writer.name:
+            self._tell(writer.name, new.beat)  # before the put of it, where that is due
 
     def _check_step(self, old: State, new: State) -> None:
         """The protocol's own invariants, here between what truly stood and what truly follows."""

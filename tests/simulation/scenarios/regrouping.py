@@ -172,7 +172,7 @@ def newcomers_wait_goes_on_over_a_takeover(world: World) -> None:
     began = world.now
     world.run(world.random.uniform(1.0, 2.5))
     coordinator(world).quit("done")
-    wait_until(world, lambda: bool(newcomer.inside), began + 3.6 - world.now, "it is in after its wait")
+    wait_until(world, lambda: bool(newcomer.inside), began + 3.9 - world.now, "it is in after its wait")
     expect(world.now - began > 2.9, "not before")
     expect(len(machines) == 3, "its group")
 
