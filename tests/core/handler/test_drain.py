@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Iterator
+from math import inf
 
 import pytest
 
@@ -65,8 +66,8 @@ def test_others_can_have_nodes_go(nodes: Group) -> None:
     stays, goes, spare = nodes.node(1, 2), nodes.node(1, 2), nodes.node(1, 2)
     nodes.join(stays, goes)
     (waiting,) = nodes.ask(spare)
-    eventually(lambda: spare._driver.state is not None, "the spare waits")
     outside = nodes.node(1, 2)
+    eventually(lambda: spare.node_id in outside._driver.members(inf), "the spare waits")
     assert outside.drain(LONG, [goes.node_id, spare.node_id])
     assert told(goes).mine
     assert told(stays).ranks == (rank_of(goes),)
