@@ -22,6 +22,7 @@ from rendezvous_core import (
 )
 from rendezvous_core.testing.suites.threads import is_blocked, start
 from tests.c10d.node import node
+from tests.support.suspending import suspend
 
 T = TypeVar("T")
 
@@ -50,8 +51,7 @@ def client(endpoint: str, run_id: str, least: int, most: int, **options: Any) ->
 
 @contextmanager
 def suspended(pid: int) -> Iterator[None]:
-    os.kill(pid, signal.SIGSTOP)
-    os.waitpid(pid, os.WUNTRACED)  # all its threads stand still
+    suspend(pid)
     try:
         yield
     finally:

@@ -20,6 +20,7 @@ from rendezvous_core.testing import Proxy
 from rendezvous_etcd import EtcdServer
 from rendezvous_etcd.server import find_binary, free_port
 from tests.etcd.waiting import until
+from tests.support.suspending import suspend
 from tests.support.tls import Certificates
 
 PASSWORD = "open sesame"
@@ -249,7 +250,7 @@ def etcdctl(server: EtcdServer, *command: str) -> None:
 
 def pause(server: EtcdServer) -> None:
     """Stop it as it stands."""
-    os.kill(server.pid, signal.SIGSTOP)
+    suspend(server.pid)
 
 
 def resume(server: EtcdServer) -> None:

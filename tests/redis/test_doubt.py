@@ -13,6 +13,7 @@ from rendezvous_redis import RedisRendezvousBackend, RedisRun, RedisServer, Redi
 from rendezvous_redis._scripts import PUT_MEMBER, REMOVE_MEMBER, SET_STATE, Script
 from rendezvous_redis._store_scripts import ADD
 from tests.redis.conftest import OpenRun
+from tests.support.suspending import suspend
 
 DOUBT = "may have been written or not"
 
@@ -94,7 +95,7 @@ WRITES: dict[str, Callable[[RedisRun], object]] = {
 def test_doubt_is_told(method: str, own_server: RedisServer, open_run: OpenRun) -> None:
     """An error says so where the call may have been carried out, and only there."""
     run = open_run(own_server.endpoint, read_timeout=0.5)
-    os.kill(own_server.pid, signal.SIGSTOP)
+    suspend(own_server.pid)
     with pytest.raises(RendezvousConnectionError, match=DOUBT):
         WRITES[method](run)
     with pytest.raises(RendezvousConnectionError) as caught:
@@ -150,7 +151,7 @@ def test_a_pause_keeps_the_order(own_server: RedisServer, open_run: OpenRun) -> 
     run = open_run(own_server.endpoint, read_timeout=0.5)
     backend = RedisRendezvousBackend(run)
     backend.put_member("node", b"record", announce=True)
-    os.kill(own_server.pid, signal.SIGSTOP)
+    suspend(own_server.pid)
     with pytest.raises(RendezvousConnectionError, match=DOUBT):
         backend.put_member("node", b"late", announce=True)
     with pytest.raises(RendezvousConnectionError, match=DOUBT):

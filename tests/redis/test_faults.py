@@ -18,6 +18,7 @@ from rendezvous_core.testing.suites.threads import is_blocked, start
 from rendezvous_redis import RedisRendezvousBackend, RedisServer, RedisStore
 from tests.redis.conftest import OpenRun
 from tests.redis.groups import ask, until
+from tests.support.suspending import suspend
 
 PATIENCE = 60.0
 MOMENT = 0.2
@@ -108,7 +109,7 @@ def test_paused_for_ten_seconds(own_server: RedisServer, open_run: OpenRun) -> N
     run = open_run(own_server.endpoint)
     backend, store = RedisRendezvousBackend(run), RedisStore(run)
     store.add("number", 1)
-    os.kill(own_server.pid, signal.SIGSTOP)
+    suspend(own_server.pid)
     resume = threading.Timer(10, os.kill, [own_server.pid, signal.SIGCONT])
     resume.start()
     adding = [start(store.add, "number", 1) for _ in range(8)]
@@ -129,7 +130,7 @@ def test_deadlines_of_a_paused_server(own_server: RedisServer, open_run: OpenRun
     """Whatever is called while the server is silent ends, and says so."""
     run = open_run(own_server.endpoint, read_timeout=1.0)
     backend, store = RedisRendezvousBackend(run), RedisStore(run)
-    os.kill(own_server.pid, signal.SIGSTOP)
+    suspend(own_server.pid)
     calls: list[Callable[[], object]] = [
         backend.get_state,
         backend.members,

@@ -14,6 +14,7 @@ from rendezvous_core.testing.suites.threads import is_blocked, start
 from rendezvous_redis import RedisServer
 from tests.redis.groups import PATIENCE, Sentinels, ask, until
 from tests.redis.operations import AS_EVER, EMPTY, MOMENT, OF_BACKENDS, OPERATIONS, Client
+from tests.support.suspending import suspend
 
 
 class Clients:
@@ -75,7 +76,7 @@ def test_killed(binary: Path, tmp_path: Path, open_clients: Callable[[str], Clie
 def test_paused(own_server: RedisServer, open_clients: Callable[[str], Clients]) -> None:
     """Paused for longer than a reply is awaited, and back."""
     clients = open_clients(own_server.endpoint)
-    os.kill(own_server.pid, signal.SIGSTOP)
+    suspend(own_server.pid)
     calls = clients.begin()
     assert is_blocked(calls["set"], 2.6)
     os.kill(own_server.pid, signal.SIGCONT)

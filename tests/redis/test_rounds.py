@@ -17,6 +17,7 @@ from rendezvous_core.testing.suites.handler import assert_round
 from rendezvous_core.testing.suites.threads import is_blocked, start, together
 from rendezvous_redis import RedisServer
 from tests.redis.groups import PATIENCE, ask, until
+from tests.support.suspending import suspend
 
 MOMENT = 0.3
 DETECTION = 3
@@ -92,7 +93,7 @@ def test_pause_of_ten_seconds(own_server: RedisServer, create: Create) -> None:
     nodes = [create() for _ in range(2)]
     meet(nodes)
     newcomer = create()
-    os.kill(own_server.pid, signal.SIGSTOP)
+    suspend(own_server.pid)
     joining = start(newcomer.next_rendezvous)
     assert is_blocked(joining, 10)
     assert [node.num_nodes_waiting() for node in nodes] == [0, 0]

@@ -14,6 +14,7 @@ from rendezvous_redis import RedisServer
 from rendezvous_redis._server import BINARY_VARIABLE, find_server
 from tests.redis.groups import ask, until
 from tests.redis.servers import VARIANTS, server_of
+from tests.support.suspending import suspend
 
 PARENT = """
 import sys
@@ -84,7 +85,7 @@ def test_crash_is_noticed(own_server: RedisServer) -> None:
 def test_a_paused_server_is_stopped(own_server: RedisServer) -> None:
     """What does not end when asked to is killed."""
     pid = own_server.pid
-    os.kill(pid, signal.SIGSTOP)
+    suspend(pid)
     own_server.stop(timeout=0.5)
     assert not is_alive(pid)
 
