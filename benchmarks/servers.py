@@ -1,13 +1,13 @@
 """Where contenders meet: a server on a free port of the loopback interface, or one that is there already."""
 
-import re
 import subprocess
 import sys
 import tempfile
-import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
+
+from benchmarks.meters import etcd_counters
 
 _TCP_STORE = """
 import sys
@@ -73,7 +73,4 @@ def requests_of(server: str, endpoint: str) -> int | None:
     """
     if server != "etcd":
         return None
-    with urllib.request.urlopen(f"http://{endpoint}/metrics") as answer:
-        metrics = answer.read().decode()
-    counters = r"^(?:grpc_server_msg_received_total|etcd_http_received_total)\{.*\} (\S+)$"
-    return int(sum(map(float, re.findall(counters, metrics, re.MULTILINE))))
+    return int(etcd_counters(endpoint)("grpc_server_msg_received_total|etcd_http_received_total"))

@@ -3,8 +3,8 @@
 from msgspec.structs import replace
 
 from rendezvous_core.protocol.ledger import Entry, pages
-from rendezvous_core.protocol.node import Joined
-from rendezvous_core.protocol.operations import Fetch, Read, Remove, Wait
+from rendezvous_core.protocol.node import Joined, Node
+from rendezvous_core.protocol.operations import Fetch, Read, Remove, Steps, Wait
 from rendezvous_core.protocol.records import Apart, Settings, State
 from tests.simulation.test_details import node, running, tell
 
@@ -12,6 +12,16 @@ from tests.simulation.test_details import node, running, tell
 def apart(state: State) -> State:
     """The head of a state whose ledger is kept apart."""
     return replace(state, apart=Apart("ledger", 1, 2, 2, 0)).head
+
+
+def ranked_last() -> tuple[Node, Steps, State]:
+    """A node that waits in its round, whose place it has found in the ledger."""
+    settings = Settings(2, 4)
+    goer = node(settings=settings)
+    steps = goer.live()
+    state = running("b", "c", "d", "a", settings=settings, apart=Apart("ledger", 1, 4, 4, 0))
+    tell(steps, {Read: (state.head, 1), Fetch: pages(state)}, Wait)
+    return goer, steps, state
 
 
 def test_a_place_in_a_round_that_is_over_is_none() -> None:
@@ -49,11 +59,7 @@ def test_who_has_the_ledger_whole_does_not_look_into_it() -> None:
 
 def test_who_drains_knows_which_rank_it_has() -> None:
     """Rule 24: it does not look again for what it knows."""
-    settings = Settings(2, 4)
-    goer = node(settings=settings)
-    steps = goer.live()
-    state = running("b", "c", "d", "a", settings=settings, apart=Apart("ledger", 1, 4, 4, 0))
-    tell(steps, {Read: (state.head, 1), Fetch: pages(state)}, Wait)
+    goer, steps, state = ranked_last()
     assert goer.outcome == Joined(0, "round", 3, 4)
     steps.send(True)
     assert type(steps.send((replace(state.head, serial=8, draining={"a": 5.0}), 2))) is Wait
@@ -62,11 +68,7 @@ def test_who_drains_knows_which_rank_it_has() -> None:
 
 def test_who_finds_itself_out_puts_no_record_any_more() -> None:
     """Rule 9: also where it finds that in the ledger."""
-    settings = Settings(2, 4)
-    goer = node(settings=settings)
-    steps = goer.live()
-    state = running("b", "c", "d", "a", settings=settings, apart=Apart("ledger", 1, 4, 4, 0))
-    tell(steps, {Read: (state.head, 1), Fetch: pages(state)}, Wait)
+    goer, steps, state = ranked_last()
     goer.quit("leave")
     steps.send(True)
     left = replace(state, serial=8, gone={"a": "left"}, spent={"a": 1}, apart=Apart("next", 1, 4, 3, 1))

@@ -7,9 +7,8 @@ too, and may raise anywhere.
 
 import logging
 import os
-import threading
 import time
-from _thread import TIMEOUT_MAX, LockType, allocate_lock, get_ident
+from _thread import LockType, allocate_lock
 from collections.abc import Callable
 from contextlib import suppress
 from queue import Empty, SimpleQueue
@@ -19,7 +18,7 @@ from rendezvous_core.dynamic.clock import read_clock
 from rendezvous_core.dynamic.performing import Performer
 from rendezvous_core.dynamic.reporting import Reporter
 from rendezvous_core.dynamic.wishes import Ask, Errand, Quit, Stop, View, Wish
-from rendezvous_core.ports.calls import SLICE, begin, start
+from rendezvous_core.ports.calls import begin, longest_wait, start
 from rendezvous_core.ports.errors import (
     RendezvousBackendLostError,
     RendezvousClosedError,
@@ -110,8 +109,7 @@ class NodeThread:
         gate = allocate_lock()
         gate.acquire()
         self._gates.append(gate)
-        # Only the main thread has signals to look for.
-        longest = SLICE if threading.main_thread().ident == get_ident() else TIMEOUT_MAX
+        longest = longest_wait()
         try:
             while not condition():
                 self.check_process()

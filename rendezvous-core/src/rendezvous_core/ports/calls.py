@@ -23,8 +23,8 @@ from rendezvous_core.ports.errors import RendezvousConnectionError, RendezvousEr
 T = TypeVar("T")
 P = ParamSpec("P")
 
-SLICE = 0.5
-"""Seconds after which a waiting thread looks for signals: one that came just before it slept woke nobody."""
+_SLICE = 0.5
+"""Seconds after which the main thread looks for signals: one that came just before it slept woke nobody."""
 
 _Calls = SimpleQueue[Callable[[], None]]
 _Answer = SimpleQueue["_Result"]
@@ -53,8 +53,9 @@ def shielded(call: Callable[[], T], deadline: float = math.inf) -> T:
     Raises:
         NoAnswerError: it took too long.
     """
-    if get_ident() != threading.main_thread().ident and deadline == math.inf:
+    if not _is_main() and deadline == math.inf:
         return call()
+    longest = longest_wait()
     answer: _Answer = SimpleQueue()
     _awaited.append(answer)
     try:
@@ -64,7 +65,7 @@ def shielded(call: Callable[[], T], deadline: float = math.inf) -> T:
             return call()  # better here than not at all, as at the end of the interpreter
         while True:
             try:
-                result = answer.get(timeout=max(0.0, min(SLICE, deadline - time.monotonic())))
+                result = answer.get(timeout=max(0.0, min(longest, deadline - time.monotonic())))
                 break
             except Empty:
                 if time.monotonic() >= deadline:
@@ -77,6 +78,11 @@ def shielded(call: Callable[[], T], deadline: float = math.inf) -> T:
         return cast("T", result.value)
     finally:
         del result  # which holds the error, whose traceback holds this frame
+
+
+def longest_wait() -> float:
+    """Seconds for which this thread may wait at a time: the main one alone has signals to look for."""
+    return _SLICE if _is_main() else threading.TIMEOUT_MAX
 
 
 def shielded_method(method: Callable[P, T]) -> Callable[P, T]:
@@ -111,6 +117,10 @@ def start(function: Callable[..., None], *arguments: Any) -> None:
         raise RendezvousError(
             f"The system starts no more threads ({error}): raise its limit (ulimit -u), or the container's."
         ) from error
+
+
+def _is_main() -> bool:
+    return get_ident() == threading.main_thread().ident
 
 
 def _work(calls: _Calls) -> None:
