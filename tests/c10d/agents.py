@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 
-from rendezvous_core.protocol.codec import decode_member
+from rendezvous_core.records.codec import decode_member
 from rendezvous_core.sqlite import SqliteBackend
 
 PATIENCE = 120.0

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from rendezvous_core import RendezvousParameters, get_rendezvous_handler
-from rendezvous_core.protocol.codec import decode_member
+from rendezvous_core.records.codec import decode_member
 from rendezvous_core.sqlite import SqliteBackend
 from tests.c10d import backends
 from tests.c10d.agents import PART, TRAIN, Agent, DidNotHappen, Job

@@ -11,11 +11,12 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from rendezvous_core import RendezvousStateError
-from rendezvous_core.protocol import codec
 from rendezvous_core.protocol.node import Node
 from rendezvous_core.protocol.operations import Timing
-from rendezvous_core.protocol.ranges import MAX_MEMBER, MAX_STATE
-from rendezvous_core.protocol.records import Member, Seat, Settings, State
+from rendezvous_core.records import codec
+from rendezvous_core.records.member import Member
+from rendezvous_core.records.ranges import MAX_MEMBER, MAX_STATE
+from rendezvous_core.records.state import Seat, Settings, State
 
 SETTINGS = Settings(1, 4)
 NAMES = st.text(min_size=1, max_size=8)

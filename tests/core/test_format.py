@@ -11,8 +11,8 @@ from rendezvous_core import RendezvousSecretError, RendezvousStateError
 from rendezvous_core.ports.backend import MembershipBackend
 from rendezvous_core.ports.sealed import SEALED
 from rendezvous_core.ports.store import Store
-from rendezvous_core.protocol import codec
-from rendezvous_core.protocol.codec import (
+from rendezvous_core.records import codec
+from rendezvous_core.records.codec import (
     VERSION,
     decode_member,
     decode_page,

@@ -14,14 +14,15 @@ from rendezvous_core import (
 )
 from rendezvous_core.dynamic.creation import create_handler
 from rendezvous_core.ports.limits import MAX_ADDRESS, MAX_METADATA, MAX_NODES, MAX_RUN_ID, MAX_SECONDS
-from rendezvous_core.protocol.codec import (
+from rendezvous_core.records.codec import (
     decode_member,
     decode_state,
     encode_member,
     encode_state,
 )
-from rendezvous_core.protocol.ranges import MAX_MEMBER
-from rendezvous_core.protocol.records import Member, Seat, Settings, State
+from rendezvous_core.records.member import Member
+from rendezvous_core.records.ranges import MAX_MEMBER
+from rendezvous_core.records.state import Seat, Settings, State
 from rendezvous_core.testing import MemoryBackend, MemoryServer, MemoryStore
 
 

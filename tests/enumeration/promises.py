@@ -3,10 +3,10 @@
 import math
 from typing import NamedTuple, NoReturn, TypeVar
 
-from rendezvous_core.protocol.invariants import check_state, check_step
 from rendezvous_core.protocol.node import Joined
 from rendezvous_core.protocol.operations import Timing
-from rendezvous_core.protocol.records import Seat, State
+from rendezvous_core.records.invariants import check_state, check_step
+from rendezvous_core.records.state import Seat, State
 from tests.enumeration.stepping import UNIT, Local
 
 _T = TypeVar("_T")

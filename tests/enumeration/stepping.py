@@ -16,7 +16,8 @@ import msgspec
 from rendezvous_core import RendezvousConnectionError
 from rendezvous_core.protocol.node import Joined, Node
 from rendezvous_core.protocol.operations import Operation, Rest, Steps, Timing, Wait
-from rendezvous_core.protocol.records import Member, Settings
+from rendezvous_core.records.member import Member
+from rendezvous_core.records.state import Settings
 
 UNIT = 0.25
 """Seconds between two moments; a binary fraction, so that sums of it are exact."""

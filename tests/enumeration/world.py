@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from rendezvous_core.protocol.operations import List, Put, Read, Remove, Rest, Timing, Wait, Write
-from rendezvous_core.protocol.records import Member, Settings
+from rendezvous_core.records.member import Member
+from rendezvous_core.records.state import Settings
 from tests.enumeration.promises import Promises, unsettled
 from tests.enumeration.scenes import (
     AWAITING,

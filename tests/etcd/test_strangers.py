@@ -15,10 +15,11 @@ from pyetcd import etcdrpc as rpc
 from rendezvous_core import RendezvousParameters, RendezvousStateError
 from rendezvous_core.dynamic.ledgers import Ledgers
 from rendezvous_core.dynamic.performing import Performer
-from rendezvous_core.protocol.codec import decode_state
 from rendezvous_core.protocol.node import Node
 from rendezvous_core.protocol.operations import Rest, Timing, Wait, Write
-from rendezvous_core.protocol.records import Member, Settings
+from rendezvous_core.records.codec import decode_state
+from rendezvous_core.records.member import Member
+from rendezvous_core.records.state import Settings
 from rendezvous_etcd import Etcd3RendezvousBackend, EtcdServer, create_backend
 from rendezvous_etcd.v3.operations import delete, prefix_end, put
 from rendezvous_etcd.v3.store import Etcd3Store

@@ -9,7 +9,7 @@ from rendezvous_core.ports.endpoint import parse_config, parse_endpoint, parse_e
 from rendezvous_core.ports.options import check_options
 from rendezvous_core.ports.redaction import redact, shown
 from rendezvous_core.ports.settings import HANDLER_OPTIONS
-from rendezvous_core.protocol.codec import decode_member, decode_state, encode_member, encode_state
+from rendezvous_core.records.codec import decode_member, decode_state, encode_member, encode_state
 from rendezvous_core.sealing.keys import Keyring
 from rendezvous_core.sealing.seal import Seal
 

@@ -40,7 +40,7 @@ TESTS = [
 CONFIGURATION = f"""
 [tool.mutmut]
 source_paths = ["src"]
-only_mutate = ["src/rendezvous_core/protocol/*.py"]
+only_mutate = ["src/rendezvous_core/protocol/*.py", "src/rendezvous_core/records/*.py"]
 also_copy = ["tests", "docs"]
 pytest_add_cli_args_test_selection = {json.dumps(TESTS)}
 timeout_constant = 1000.0
@@ -77,7 +77,7 @@ def mutmut(folder: Path, *arguments: str) -> None:
 def results(folder: Path) -> dict[str, int | None]:
     """How the tests ended with each mutant; ``None`` for one that was not tried."""
     found: dict[str, int | None] = {}
-    for path in folder.glob("mutants/src/rendezvous_core/protocol/*.meta"):
+    for path in folder.glob("mutants/src/rendezvous_core/*/*.meta"):
         found |= json.loads(path.read_text())["exit_code_by_key"]
     return found
 
@@ -146,8 +146,8 @@ def main() -> None:
         else f"all {len(names):,}"
     )
     score = (
-        f"Of {drawn} mutants of `protocol/`, {len(chosen) - len(survivors):,} are noticed and {same} make no "
-        f"difference; {len(survivors) - same} are not noticed.\n"
+        f"Of {drawn} mutants of `protocol/` and `records/`, {len(chosen) - len(survivors):,} are noticed and "
+        f"{same} make no difference; {len(survivors) - same} are not noticed.\n"
     )
     print(score)
     if options.write:

@@ -8,7 +8,8 @@ import random
 from collections.abc import Callable
 
 from rendezvous_core.protocol.node import Node
-from rendezvous_core.protocol.records import Member, State
+from rendezvous_core.records.member import Member
+from rendezvous_core.records.state import State
 from tests.simulation.schedules import STAGE, Schedule
 
 

@@ -2,8 +2,6 @@
 
 from typing import TYPE_CHECKING, Any
 
-from rendezvous_core.protocol.codec import encode_state
-from rendezvous_core.protocol.ledger import Page, whole
 from rendezvous_core.protocol.operations import (
     Drop,
     Fetch,
@@ -16,7 +14,10 @@ from rendezvous_core.protocol.operations import (
     Wait,
     Write,
 )
-from rendezvous_core.protocol.records import Member, State
+from rendezvous_core.records.codec import encode_state
+from rendezvous_core.records.ledger import Page, whole
+from rendezvous_core.records.member import Member
+from rendezvous_core.records.state import State
 
 if TYPE_CHECKING:
     from tests.simulation.machine import Machine

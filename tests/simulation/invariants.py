@@ -8,10 +8,11 @@ from bisect import bisect_left, bisect_right
 from collections import Counter
 from typing import TYPE_CHECKING, NoReturn
 
-from rendezvous_core.protocol.invariants import check_state, check_step
 from rendezvous_core.protocol.node import Joined
 from rendezvous_core.protocol.operations import List, Operation, Put, Read, Wait, Write
-from rendezvous_core.protocol.records import Departure, Member, Seat, State
+from rendezvous_core.records.invariants import check_state, check_step
+from rendezvous_core.records.member import Member
+from rendezvous_core.records.state import Departure, Seat, State
 
 if TYPE_CHECKING:
     from tests.simulation.machine import Machine

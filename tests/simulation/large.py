@@ -9,10 +9,11 @@ import time
 from collections import Counter
 from typing import Any, NamedTuple
 
-from rendezvous_core.protocol.codec import encode_member, encode_page, encode_state
-from rendezvous_core.protocol.ledger import PAGE, Page
 from rendezvous_core.protocol.operations import Fetch, File, List, Operation, Put, Read, Write
-from rendezvous_core.protocol.records import Member, State
+from rendezvous_core.records.codec import encode_member, encode_page, encode_state
+from rendezvous_core.records.ledger import PAGE, Page
+from rendezvous_core.records.member import Member
+from rendezvous_core.records.state import State
 from tests.simulation.faults import Faults
 from tests.simulation.machine import Machine
 from tests.simulation.world import World

@@ -4,10 +4,11 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from rendezvous_core import RendezvousConnectionError, RendezvousError, RendezvousStateError
-from rendezvous_core.protocol.ledger import PAGE
 from rendezvous_core.protocol.node import Joined, Node
 from rendezvous_core.protocol.operations import List, Put, Remove, Rest, Steps, Timing, Wait, Write
-from rendezvous_core.protocol.records import Intent, Member, Settings
+from rendezvous_core.records.ledger import PAGE
+from rendezvous_core.records.member import Intent, Member
+from rendezvous_core.records.state import Settings
 from tests.simulation.faults import NO_FAULTS
 
 if TYPE_CHECKING:

@@ -5,7 +5,8 @@ from typing import Any
 
 from rendezvous_core import RendezvousError
 from rendezvous_core.protocol.participant import Joined
-from rendezvous_core.protocol.records import Departure, Member, State
+from rendezvous_core.records.member import Member
+from rendezvous_core.records.state import Departure, State
 
 _DEPARTED: dict[Departure, str] = {
     "lost": "was silent for too long: it is lost",

@@ -6,7 +6,7 @@ from typing import Any
 
 from rendezvous_core.protocol.node import Node
 from rendezvous_core.protocol.operations import List
-from rendezvous_core.protocol.records import Settings
+from rendezvous_core.records.state import Settings
 from tests.simulation.faults import Faults
 from tests.simulation.invariants import Violation, check_progress
 from tests.simulation.machine import Machine

@@ -9,9 +9,10 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from msgspec.structs import replace
 
 from rendezvous_core.protocol.decision import Over, Sight, close, decide
-from rendezvous_core.protocol.invariants import check_state, check_step
 from rendezvous_core.protocol.ranks import keep_ranks
-from rendezvous_core.protocol.records import Intent, Member, Settings, State
+from rendezvous_core.records.invariants import check_state, check_step
+from rendezvous_core.records.member import Intent, Member
+from rendezvous_core.records.state import Settings, State
 
 NODES = [f"n{number}" for number in range(7)]
 OVER = st.builds(Over, st.booleans(), st.booleans(), st.booleans())

@@ -9,7 +9,6 @@ from msgspec.structs import replace
 from rendezvous_core import RendezvousStateError
 from rendezvous_core.protocol.coordinator import Coordinator
 from rendezvous_core.protocol.decision import Over, Sight, appoint_heir, close, decide
-from rendezvous_core.protocol.invariants import check_state
 from rendezvous_core.protocol.node import Joined, Node
 from rendezvous_core.protocol.operations import (
     List,
@@ -23,7 +22,9 @@ from rendezvous_core.protocol.operations import (
     Write,
 )
 from rendezvous_core.protocol.ranks import keep_ranks
-from rendezvous_core.protocol.records import Member, Seat, Settings, State
+from rendezvous_core.records.invariants import check_state
+from rendezvous_core.records.member import Member
+from rendezvous_core.records.state import Seat, Settings, State
 
 SETTINGS = Settings(2, 3)
 TIMING = Timing(1.0, 3, 2.0)

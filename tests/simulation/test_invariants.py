@@ -9,10 +9,11 @@ from msgspec.structs import replace
 
 from rendezvous_core import RendezvousStateError
 from rendezvous_core.protocol import coordinator, decision
-from rendezvous_core.protocol.invariants import TRANSITIONS, check_state, check_step
 from rendezvous_core.protocol.node import Node
 from rendezvous_core.protocol.operations import List, Steps, Timing, Write
-from rendezvous_core.protocol.records import Member, Seat, Settings, State
+from rendezvous_core.records.invariants import TRANSITIONS, check_state, check_step
+from rendezvous_core.records.member import Member
+from rendezvous_core.records.state import Seat, Settings, State
 
 CONCEPTS = Path(__file__).parents[2] / "docs" / "concepts.md"
 SETTINGS = Settings(2, 4)

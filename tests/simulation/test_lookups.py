@@ -2,10 +2,10 @@
 
 from msgspec.structs import replace
 
-from rendezvous_core.protocol.ledger import Entry, pages
 from rendezvous_core.protocol.node import Joined, Node
 from rendezvous_core.protocol.operations import Fetch, Read, Remove, Steps, Wait
-from rendezvous_core.protocol.records import Apart, Settings, State
+from rendezvous_core.records.ledger import Entry, pages
+from rendezvous_core.records.state import Apart, Settings, State
 from tests.simulation.test_details import node, running, tell
 
 

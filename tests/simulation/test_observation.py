@@ -1,7 +1,8 @@
 """Who is seen to live and who is not, look by look (Rules 4 and 5)."""
 
 from rendezvous_core.protocol.observation import Observer
-from rendezvous_core.protocol.records import Member, Seat
+from rendezvous_core.records.member import Member
+from rendezvous_core.records.state import Seat
 
 GAP = 0.5
 STEP = 0.25

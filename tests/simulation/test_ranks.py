@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rendezvous_core.protocol.ranks import keep_ranks, natural, rank, rank_by_place
-from rendezvous_core.protocol.records import Member
+from rendezvous_core.records.member import Member
 
 
 def member(name: str, place: str | None = None, **fields: Any) -> Member:

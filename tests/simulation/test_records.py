@@ -4,7 +4,7 @@ import pytest
 from msgspec.structs import replace
 
 from rendezvous_core import RendezvousStateError
-from rendezvous_core.protocol.codec import (
+from rendezvous_core.records.codec import (
     check_member,
     decode_member,
     decode_page,
@@ -12,9 +12,10 @@ from rendezvous_core.protocol.codec import (
     encode_member,
     encode_page,
 )
-from rendezvous_core.protocol.ledger import Book, Entry, abandoned, completed, file, pages, whole
-from rendezvous_core.protocol.ranges import MAX_MEMBER
-from rendezvous_core.protocol.records import Apart, Member, Seat, Settings, State, counted, named, place
+from rendezvous_core.records.ledger import Book, Entry, abandoned, completed, file, pages, whole
+from rendezvous_core.records.member import Member, counted, named, place
+from rendezvous_core.records.ranges import MAX_MEMBER
+from rendezvous_core.records.state import Apart, Seat, Settings, State
 
 ROSTER = (Seat("a", 2, 3.0), Seat("b", 1, 5.0), Seat("c", 1, 3.0))
 

@@ -9,8 +9,9 @@ import random
 from collections.abc import Callable
 from typing import Any
 
-from rendezvous_core.protocol.ledger import PAGE
-from rendezvous_core.protocol.records import Member, State
+from rendezvous_core.records.ledger import PAGE
+from rendezvous_core.records.member import Member
+from rendezvous_core.records.state import State
 from tests.simulation.backend import Backend
 from tests.simulation.faults import NO_FAULTS, Faults
 from tests.simulation.invariants import Invariants

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from rendezvous_core.dynamic.history import Happening
 from rendezvous_core.protocol.node import Joined
-from rendezvous_core.protocol.records import State
+from rendezvous_core.records.state import State
 from tests.specification.checker import build, run
 
 ASK, QUIT, STOP, GO, CLAIM, DEPART, ROUND, CLOSED, RETURN = range(9)

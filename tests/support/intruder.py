@@ -22,9 +22,10 @@ from rendezvous_core import (
     RendezvousTimeoutError,
     get_rendezvous_handler,
 )
-from rendezvous_core.protocol.codec import decode_state, encode_member, encode_state
 from rendezvous_core.protocol.decision import close
-from rendezvous_core.protocol.records import Member, Settings, State
+from rendezvous_core.records.codec import decode_state, encode_member, encode_state
+from rendezvous_core.records.member import Member
+from rendezvous_core.records.state import Settings, State
 
 SECRET = "the secret of these tests"
 RUN = "run-that-is-attacked"

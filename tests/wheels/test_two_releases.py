@@ -20,7 +20,7 @@ NODE = """
 import json, sys
 import rendezvous_core
 from rendezvous_core import RendezvousError, RendezvousParameters, get_rendezvous_handler
-from rendezvous_core.protocol.codec import VERSION
+from rendezvous_core.records.codec import VERSION
 
 print(json.dumps({"from": rendezvous_core.__file__, "speaks": VERSION}), flush=True)
 handler = get_rendezvous_handler(RendezvousParameters("sqlite", sys.argv[1], "run", 2, 2))

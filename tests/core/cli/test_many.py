@@ -6,9 +6,10 @@ from contextlib import closing
 from msgspec.structs import replace
 
 from rendezvous_core.dynamic.ledgers import Ledgers
-from rendezvous_core.protocol.codec import encode_member, encode_state
-from rendezvous_core.protocol.ledger import PAGE, file, pages
-from rendezvous_core.protocol.records import Member, Seat, Settings, State
+from rendezvous_core.records.codec import encode_member, encode_state
+from rendezvous_core.records.ledger import PAGE, file, pages
+from rendezvous_core.records.member import Member
+from rendezvous_core.records.state import Seat, Settings, State
 from rendezvous_core.sqlite import SqliteBackend, SqliteStore
 from tests.core.cli.conftest import Rdzv
 

@@ -17,8 +17,8 @@ from rendezvous_core import (
     RendezvousStateError,
     RendezvousTimeoutError,
 )
-from rendezvous_core.protocol.codec import encode_state
-from rendezvous_core.protocol.records import Settings, State
+from rendezvous_core.records.codec import encode_state
+from rendezvous_core.records.state import Settings, State
 from rendezvous_core.testing.memory import MemoryBackend
 from tests.core.handler.groups import PATIENCE, Faulty, Group, eventually, group, kill
 

@@ -8,8 +8,8 @@ import pytest
 from rendezvous_core import DynamicRendezvousHandler
 from rendezvous_core.dynamic import assembly
 from rendezvous_core.dynamic.ledgers import Ledgers
-from rendezvous_core.protocol.codec import decode_state
-from rendezvous_core.protocol.ledger import HEIRS
+from rendezvous_core.records.codec import decode_state
+from rendezvous_core.records.ledger import HEIRS
 from rendezvous_core.testing.memory import MemoryBackend, MemoryStore
 from tests.core.handler.groups import PATIENCE, Group, eventually, group
 

@@ -1,7 +1,7 @@
 """Bites out of what a node wants and is told."""
 
 from rendezvous_core.protocol.participant import Participant
-from rendezvous_core.protocol.records import State
+from rendezvous_core.records.state import State
 from tests.simulation.bites.bite import Bite
 from tests.simulation.scenarios import asks, choices, deaths, settings
 

@@ -1,7 +1,7 @@
 """Bites out of how a node lives: its heartbeats, what it watches, when it takes over."""
 
 from rendezvous_core.protocol.node import Node
-from rendezvous_core.protocol.records import State
+from rendezvous_core.records.state import State
 from tests.simulation.bites.bite import Bite
 from tests.simulation.scenarios import asks, choices, deaths, listings, losses, messages, settings
 

@@ -3,7 +3,7 @@
 from rendezvous_core.protocol import decision, ranks
 from rendezvous_core.protocol.coordinator import Coordinator
 from rendezvous_core.protocol.node import Node
-from rendezvous_core.protocol.records import Settings
+from rendezvous_core.records.state import Settings
 from tests.simulation.bites.bite import Bite
 from tests.simulation.scenarios import regrouping
 

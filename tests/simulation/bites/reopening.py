@@ -3,7 +3,7 @@
 from rendezvous_core.protocol.decision import reopen
 from rendezvous_core.protocol.node import Node
 from rendezvous_core.protocol.participant import Participant
-from rendezvous_core.protocol.records import State
+from rendezvous_core.records.state import State
 from tests.simulation.bites.bite import Bite
 from tests.simulation.scenarios import reopening
 

@@ -2,8 +2,8 @@
 
 from collections import Counter
 
-from rendezvous_core.protocol.ledger import HEIRS
 from rendezvous_core.protocol.operations import Fetch, Write
+from rendezvous_core.records.ledger import HEIRS
 from tests.simulation.invariants import check_progress
 from tests.simulation.machine import Machine
 from tests.simulation.scenarios.telling import (

@@ -6,7 +6,8 @@ from typing import Any
 from msgspec.structs import replace
 
 from rendezvous_core.protocol.operations import List, Put
-from rendezvous_core.protocol.records import Member, State
+from rendezvous_core.records.member import Member
+from rendezvous_core.records.state import State
 from tests.simulation.faults import Faults
 from tests.simulation.invariants import check_progress
 from tests.simulation.scenarios.telling import (

@@ -1,8 +1,8 @@
 """Backends, networks and clocks that do what they should not, and mostly do not."""
 
 from rendezvous_core import RendezvousStateError
-from rendezvous_core.protocol.codec import encode_state
-from rendezvous_core.protocol.ledger import PAGE
+from rendezvous_core.records.codec import encode_state
+from rendezvous_core.records.ledger import PAGE
 from tests.simulation.faults import Faults
 from tests.simulation.invariants import check_progress
 from tests.simulation.scenarios.telling import (

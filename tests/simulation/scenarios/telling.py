@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from rendezvous_core.protocol.node import Node
-from rendezvous_core.protocol.records import State
+from rendezvous_core.records.state import State
 from tests.simulation.faults import Faults
 from tests.simulation.invariants import Violation
 from tests.simulation.machine import Machine

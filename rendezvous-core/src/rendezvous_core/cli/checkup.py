@@ -17,8 +17,8 @@ from rendezvous_core.ports.errors import RendezvousError
 from rendezvous_core.ports.handler import BOOTSTRAP_KEYS, LOOPBACK_KEY, RendezvousInfo
 from rendezvous_core.ports.parameters import RendezvousParameters
 from rendezvous_core.ports.store import Store
-from rendezvous_core.protocol.codec import encode_state
-from rendezvous_core.protocol.records import Settings, State
+from rendezvous_core.records.codec import encode_state
+from rendezvous_core.records.state import Settings, State
 from rendezvous_core.registry import create_backend, create_store, get_rendezvous_handler
 
 _TIMES = 20

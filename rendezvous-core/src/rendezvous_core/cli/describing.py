@@ -7,7 +7,8 @@ from dataclasses import replace
 from rendezvous_core.cli.look import NodeLook, RunLook, Standing
 from rendezvous_core.dynamic.history import Happening
 from rendezvous_core.ports.runs import RunOutline
-from rendezvous_core.protocol.records import Member, State
+from rendezvous_core.records.member import Member
+from rendezvous_core.records.state import State
 
 _MOST_LOST = 8
 """So many nodes are shown that were lost from rounds that are over: the latest."""

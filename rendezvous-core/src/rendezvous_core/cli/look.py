@@ -5,7 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from rendezvous_core.protocol.records import Phase, counted, named, place
+from rendezvous_core.records.member import counted, named, place
+from rendezvous_core.records.state import Phase
 
 MOST_NAMES = 8
 """So many nodes of one standing are named in a line; of the others it gives the number."""

@@ -15,8 +15,8 @@ from rendezvous_core.ports.errors import RendezvousSecretError, RendezvousStateE
 from rendezvous_core.ports.parameters import RendezvousParameters
 from rendezvous_core.ports.runs import RunOutline, StoredRun
 from rendezvous_core.ports.store import Store
-from rendezvous_core.protocol.codec import decode_member, decode_state
-from rendezvous_core.protocol.records import Member
+from rendezvous_core.records.codec import decode_member, decode_state
+from rendezvous_core.records.member import Member
 from rendezvous_core.registry import WholeHandlerError, create_backend, create_store, open_runs
 from rendezvous_core.sealing.backend import opened_run
 from rendezvous_core.sealing.keys import Keyring, find_keyring

@@ -18,7 +18,7 @@ from rendezvous_core.cli.spawn import Nodes
 from rendezvous_core.cli.suggestions import suggest_commands
 from rendezvous_core.dynamic.handler import DynamicRendezvousHandler
 from rendezvous_core.plugins.loading import load_export
-from rendezvous_core.protocol.records import counted
+from rendezvous_core.records.member import counted
 from rendezvous_core.registry import create_backend, get_rendezvous_handler
 
 _LAST_CALL = "2"

@@ -14,7 +14,7 @@ from rendezvous_core.cli.child import describe_exit
 from rendezvous_core.cli.exit_codes import ExitCode, status_of
 from rendezvous_core.cli.output import Output
 from rendezvous_core.cli.signals import STOPS, signals_to
-from rendezvous_core.protocol.records import counted
+from rendezvous_core.records.member import counted
 
 _RUN = [sys.executable, "-m", "rendezvous_core.cli", "run"]
 

@@ -8,7 +8,7 @@ import msgspec
 
 from rendezvous_core.cli.spans import span
 from rendezvous_core.dynamic.history import Happening, Named
-from rendezvous_core.protocol.records import counted
+from rendezvous_core.records.member import counted
 
 _DEPARTED = {"lost": "lost", "left": "left", "again": "asks again", "done": "done"}
 

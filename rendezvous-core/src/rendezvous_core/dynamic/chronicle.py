@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 
 from rendezvous_core.dynamic.history import Happening, Kind, Named, name
 from rendezvous_core.protocol.node import Node
-from rendezvous_core.protocol.records import Departure, Seat, State
+from rendezvous_core.records.state import Departure, Seat, State
 
 
 class Chronicle:

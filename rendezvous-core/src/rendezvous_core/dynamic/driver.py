@@ -10,7 +10,8 @@ from rendezvous_core.ports.errors import (
     RendezvousError,
 )
 from rendezvous_core.protocol.operations import List, Operation, Read
-from rendezvous_core.protocol.records import Intent, Member, State
+from rendezvous_core.records.member import Intent, Member
+from rendezvous_core.records.state import State
 
 
 class Driver(NodeThread):

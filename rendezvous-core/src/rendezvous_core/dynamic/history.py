@@ -15,7 +15,8 @@ from rendezvous_core.ports.backend import RendezvousBackend
 from rendezvous_core.ports.calls import begin
 from rendezvous_core.ports.errors import RendezvousError, RendezvousSecretError
 from rendezvous_core.ports.store import Store, peek
-from rendezvous_core.protocol.records import Departure, Member, named
+from rendezvous_core.records.member import Member, named
+from rendezvous_core.records.state import Departure
 from rendezvous_core.sealing.backend import SealedBackend
 from rendezvous_core.sealing.store import sealed_store
 

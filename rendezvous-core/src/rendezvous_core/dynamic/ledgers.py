@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 from rendezvous_core.ports.errors import RendezvousStateError
 from rendezvous_core.ports.store import Store
-from rendezvous_core.protocol.codec import decode_page, encode_page
-from rendezvous_core.protocol.ledger import Page, whole
-from rendezvous_core.protocol.records import State
+from rendezvous_core.records.codec import decode_page, encode_page
+from rendezvous_core.records.ledger import Page, whole
+from rendezvous_core.records.state import State
 
 
 class Ledgers:

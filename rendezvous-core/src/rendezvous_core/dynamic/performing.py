@@ -9,7 +9,6 @@ from msgspec.structs import replace
 from rendezvous_core.dynamic.ledgers import Ledgers
 from rendezvous_core.ports.backend import MembershipBackend
 from rendezvous_core.ports.errors import RendezvousConnectionError, RendezvousError, RendezvousStateError
-from rendezvous_core.protocol.codec import decode_member, decode_state, encode_member, encode_state
 from rendezvous_core.protocol.operations import (
     Drop,
     Fetch,
@@ -23,7 +22,8 @@ from rendezvous_core.protocol.operations import (
     Wait,
     Write,
 )
-from rendezvous_core.protocol.records import Member
+from rendezvous_core.records.codec import decode_member, decode_state, encode_member, encode_state
+from rendezvous_core.records.member import Member
 
 _logger = logging.getLogger("rendezvous_core")
 

@@ -8,7 +8,8 @@ from rendezvous_core.dynamic.history import Happening, Recorder
 from rendezvous_core.plugins.hookspecs import RendezvousEvent
 from rendezvous_core.plugins.loading import emit
 from rendezvous_core.protocol.node import Joined, Node
-from rendezvous_core.protocol.records import Member, State, counted, named
+from rendezvous_core.records.member import Member, counted, named
+from rendezvous_core.records.state import State
 
 _DEPARTED = {"lost": "was lost", "left": "left", "again": "asks again", "done": "is done"}
 

@@ -29,7 +29,7 @@ from rendezvous_core.ports.errors import (
 from rendezvous_core.ports.exiting import leave_at_exit
 from rendezvous_core.protocol.node import Node
 from rendezvous_core.protocol.operations import Operation, Rest, Steps, Token, Wait
-from rendezvous_core.protocol.records import State
+from rendezvous_core.records.state import State
 
 _logger = logging.getLogger("rendezvous_core")
 

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from rendezvous_core.ports.errors import RendezvousError
 from rendezvous_core.protocol.node import Joined
 from rendezvous_core.protocol.operations import Operation
-from rendezvous_core.protocol.records import Intent
+from rendezvous_core.records.member import Intent
 
 Query = Generator[Operation, Any, Any]
 """Operations that lead to a result."""

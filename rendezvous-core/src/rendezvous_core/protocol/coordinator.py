@@ -8,7 +8,8 @@ from msgspec.structs import replace
 from rendezvous_core.protocol.decision import Over, RankPolicy, appoint_heir, decide
 from rendezvous_core.protocol.observation import Observer
 from rendezvous_core.protocol.operations import Timing
-from rendezvous_core.protocol.records import Member, Settings, State
+from rendezvous_core.records.member import Member
+from rendezvous_core.records.state import Settings, State
 
 _SHARE = 8
 """For so many missing nodes, a rest may be longer by the time of one pass."""

@@ -8,7 +8,8 @@ from typing import NamedTuple
 from msgspec.structs import replace
 
 from rendezvous_core.protocol.ranks import order
-from rendezvous_core.protocol.records import Departure, Intent, Member, Seat, State
+from rendezvous_core.records.member import Intent, Member
+from rendezvous_core.records.state import Departure, Seat, State
 
 _FAR = 2**32
 """No run has so many rounds: a record that claims to have seen so many more is damaged."""

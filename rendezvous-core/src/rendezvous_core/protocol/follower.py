@@ -8,8 +8,6 @@ from msgspec.structs import replace
 from rendezvous_core.ports.errors import RendezvousStateError
 from rendezvous_core.protocol.coordinator import Coordinator
 from rendezvous_core.protocol.decision import RankPolicy
-from rendezvous_core.protocol.invariants import check_state, check_step
-from rendezvous_core.protocol.ledger import Book, abandoned, completed, file, number, pages, whole
 from rendezvous_core.protocol.operations import (
     Drop,
     Fetch,
@@ -23,7 +21,10 @@ from rendezvous_core.protocol.operations import (
     Write,
 )
 from rendezvous_core.protocol.participant import Participant
-from rendezvous_core.protocol.records import Member, Settings, State
+from rendezvous_core.records.invariants import check_state, check_step
+from rendezvous_core.records.ledger import Book, abandoned, completed, file, number, pages, whole
+from rendezvous_core.records.member import Member
+from rendezvous_core.records.state import Settings, State
 
 
 class Follower(Participant):

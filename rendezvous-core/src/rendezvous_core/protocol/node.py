@@ -12,11 +12,9 @@ from typing import Any
 from msgspec.structs import replace
 
 from rendezvous_core.ports.errors import RendezvousConnectionError
-from rendezvous_core.protocol.codec import check_member
 from rendezvous_core.protocol.coordinator import Coordinator
 from rendezvous_core.protocol.decision import Over, RankPolicy, close, drain, reopen, undrain
 from rendezvous_core.protocol.follower import Follower
-from rendezvous_core.protocol.ledger import PAGE
 from rendezvous_core.protocol.operations import (
     List,
     Operation,
@@ -30,9 +28,12 @@ from rendezvous_core.protocol.operations import (
     Wait,
 )
 from rendezvous_core.protocol.participant import Joined
-from rendezvous_core.protocol.ranges import check_ranges
 from rendezvous_core.protocol.ranks import keep_ranks
-from rendezvous_core.protocol.records import Member, Settings, State
+from rendezvous_core.records.codec import check_member
+from rendezvous_core.records.ledger import PAGE
+from rendezvous_core.records.member import Member
+from rendezvous_core.records.ranges import check_ranges
+from rendezvous_core.records.state import Settings, State
 
 __all__ = ["Joined", "Node"]
 

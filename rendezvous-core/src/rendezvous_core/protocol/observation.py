@@ -8,7 +8,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from rendezvous_core.protocol.decision import Sight
-from rendezvous_core.protocol.records import Member, Seat
+from rendezvous_core.records.member import Member
+from rendezvous_core.records.state import Seat
 
 _FORGET = 10
 """After how many times its `dead_after` a silent node's record is of no more use (Rule 14)."""

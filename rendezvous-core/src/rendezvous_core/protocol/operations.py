@@ -4,9 +4,10 @@ from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from rendezvous_core.protocol.ledger import Page
-from rendezvous_core.protocol.ranges import MAX_PATIENCE
-from rendezvous_core.protocol.records import Member, State
+from rendezvous_core.records.ledger import Page
+from rendezvous_core.records.member import Member
+from rendezvous_core.records.ranges import MAX_PATIENCE
+from rendezvous_core.records.state import State
 
 Token = Any
 

@@ -12,8 +12,9 @@ from rendezvous_core.ports.errors import (
     RendezvousGracefulExitError,
     RendezvousStateError,
 )
-from rendezvous_core.protocol.ledger import HEIRS, Book
-from rendezvous_core.protocol.records import Intent, Member, Settings, State
+from rendezvous_core.records.ledger import HEIRS, Book
+from rendezvous_core.records.member import Intent, Member
+from rendezvous_core.records.state import Settings, State
 
 _NO_ID = " All jobs that are started without an id meet in it: give each its own (torchrun: --rdzv-id)."
 

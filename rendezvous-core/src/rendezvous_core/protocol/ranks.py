@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from rendezvous_core.protocol.records import Member
+from rendezvous_core.records.member import Member
 
 _PLACE = "place"
 """The name in the metadata under which a node says where it is, such as ``zone1/rack7/host3``."""

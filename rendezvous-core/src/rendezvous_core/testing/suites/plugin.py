@@ -20,7 +20,7 @@ from rendezvous_core.ports.errors import RendezvousConnectionError
 from rendezvous_core.ports.handler import RendezvousHandler
 from rendezvous_core.ports.parameters import RendezvousParameters
 from rendezvous_core.ports.runs import RunOutline, Runs, StoredRun
-from rendezvous_core.protocol.codec import decode_state
+from rendezvous_core.records.codec import decode_state
 from rendezvous_core.registry import create_backend, create_store, get_rendezvous_handler, open_runs
 from rendezvous_core.testing.suites.base import Suite, missing, needs, required
 from rendezvous_core.testing.suites.handler import assert_round

@@ -11,8 +11,8 @@ from typing import NamedTuple
 from msgspec import Struct
 from msgspec.structs import replace
 
-from rendezvous_core.protocol.ranges import Count, NodeId, Patience, Round
-from rendezvous_core.protocol.records import Apart, Departure, Seat, State
+from rendezvous_core.records.ranges import Count, NodeId, Patience, Round
+from rendezvous_core.records.state import Apart, Departure, Seat, State
 
 PAGE = 64
 """A ledger of so many nodes is in the state itself; a longer one has about so many on each page."""

@@ -6,7 +6,7 @@ one may have lost writes (Rule 11).
 """
 
 from rendezvous_core.ports.errors import RendezvousStateError
-from rendezvous_core.protocol.records import Phase, State
+from rendezvous_core.records.state import Phase, State
 
 TRANSITIONS: dict[tuple[Phase, Phase], str] = {
     ("joining", "joining"): "last call is given, or called off",

@@ -7,10 +7,11 @@ from msgspec import Struct
 
 from rendezvous_core.ports.errors import RendezvousStateError
 from rendezvous_core.ports.sealed import check_unsealed
-from rendezvous_core.protocol.invariants import check_state
-from rendezvous_core.protocol.ledger import Page
-from rendezvous_core.protocol.ranges import MAX_MEMBER, MAX_STATE, check_ranges
-from rendezvous_core.protocol.records import Member, State
+from rendezvous_core.records.invariants import check_state
+from rendezvous_core.records.ledger import Page
+from rendezvous_core.records.member import Member
+from rendezvous_core.records.ranges import MAX_MEMBER, MAX_STATE, check_ranges
+from rendezvous_core.records.state import State
 
 VERSION = 2
 
