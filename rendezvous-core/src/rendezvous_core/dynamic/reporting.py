@@ -57,8 +57,7 @@ class Reporter:
         if (node.trouble is not None) != self._trouble:
             self._trouble = node.trouble is not None
             if node.trouble is not None:
-                does = "reach" if isinstance(node.trouble, ConnectionError) else "use"
-                self._emit(node, "disconnected", f"cannot {does} the backend: {node.trouble}")
+                self._emit(node, "disconnected", f"cannot use the backend: {node.trouble}")
             else:
                 self._emit(node, "reconnected", "reaches the backend again")
         happened = self._chronicle.note(node)
