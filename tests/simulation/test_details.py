@@ -59,9 +59,11 @@ def node(name: str = "a", settings: Settings = SETTINGS) -> Node:
     return made
 
 
-def tell(steps: Steps, answers: Mapping[type[Operation], Any], last: type[Operation]) -> Operation:
-    """Answer a node's operations until the ``last``; return that one."""
-    operation = next(steps)
+def tell(
+    steps: Steps, answers: Mapping[type[Operation], Any], last: type[Operation], first: Any = None
+) -> Operation:
+    """Answer a node's operations, what it waits for at ``first``, until the ``last``; return that one."""
+    operation = steps.send(first)
     while type(operation) is not last:
         operation = steps.send(answers.get(type(operation)))
     return operation
@@ -112,11 +114,12 @@ def test_who_asks_again_has_left_though_it_is_silent() -> None:
 
 def test_spent_tickets_of_participants_are_kept() -> None:
     """Rule 14: also of one whose record is lost."""
-    leader = Coordinator("a", SETTINGS, TIMING, lambda: "mine", keep_ranks)
+    ids = iter(["mine", "anew"])
+    leader = Coordinator("a", SETTINGS, TIMING, lambda: next(ids), keep_ranks)
     many = {f"old{number}": 1 for number in range(100)}
     state = leader.claim(running("a", "b", gone={"b": "left"}, spent={"b": 1, **many}), 0.0, 0.0)
     pruned = leader.decide(state, member("a", ticket=1, term="mine"), {}, 0.0, 0.0, Over())
-    assert pruned.spent == {"b": 1}
+    assert (pruned.spent, pruned.term) == ({"b": 1}, "anew")
     assert leader.leads(pruned)
 
 
@@ -198,3 +201,16 @@ def test_closing_ends_what_was_under_way() -> None:
     closed = close(running("a", "b", waiting=1, knock="knock", draining={"b": 5.0}))
     assert (closed.phase, closed.waiting, closed.knock, closed.draining) == ("closed", 0, None, {})
     check_state(closed)
+
+
+def test_who_brings_back_a_lost_state_counts_nobodys_silence_from_before() -> None:
+    """Rule 11: that it was lost says nothing of who coordinated."""
+    finder = node()
+    steps = finder.live()
+    tell(steps, {Read: (running("a", "b", beat=4), 1)}, Wait)
+    steps.send(True)
+    write = steps.send(None)
+    assert isinstance(write, Write)
+    tell(steps, {}, List, (write.state, 2, True))
+    steps.send(({"b": member("b", ticket=1, beat=4)}, 1))
+    assert finder.coordinator.silence("b") == 0.0

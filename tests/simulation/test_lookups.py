@@ -1,9 +1,10 @@
 """For what a node looks into a ledger that is kept apart, and what it makes of it (Rule 24)."""
 
+import pytest
 from msgspec.structs import replace
 
 from rendezvous_core.protocol.node import Joined, Node
-from rendezvous_core.protocol.operations import Fetch, Read, Remove, Steps, Wait
+from rendezvous_core.protocol.operations import Fetch, Put, Read, Remove, Steps, Wait, Write
 from rendezvous_core.records.ledger import Entry, pages
 from rendezvous_core.records.state import Apart, Settings, State
 from tests.simulation.test_details import node, running, tell
@@ -12,6 +13,16 @@ from tests.simulation.test_details import node, running, tell
 def apart(state: State) -> State:
     """The head of a state whose ledger is kept apart."""
     return replace(state, apart=Apart("ledger", 1, 2, 2, 0)).head
+
+
+def ranked_first() -> tuple[Node, Steps, State]:
+    """A node of a round, which is about to load the ledger since it is to have that whole."""
+    heir = node()
+    steps = heir.live()
+    state = replace(running("a", "b"), apart=Apart("ledger", 1, 2, 2, 0))
+    tell(steps, {Read: (state.head, 1), Fetch: pages(state)}, Put)
+    assert next(steps) == Fetch("ledger", range(1))
+    return heir, steps, state
 
 
 def ranked_last() -> tuple[Node, Steps, State]:
@@ -74,3 +85,27 @@ def test_who_finds_itself_out_puts_no_record_any_more() -> None:
     left = replace(state, serial=8, gone={"a": "left"}, spent={"a": 1}, apart=Apart("next", 1, 4, 3, 1))
     assert type(steps.send((left.head, 2))) is Fetch
     assert steps.send(pages(left)) == Remove("a")
+
+
+def test_who_is_to_have_a_ledger_and_finds_it_missing_says_so() -> None:
+    """Rule 24: the second time, when no other ledger stands instead."""
+    heir, steps, state = ranked_first()
+    assert steps.send(None) == Read()
+    assert type(steps.send((state.head, 2))) is Fetch
+    put = steps.send(None)
+    assert isinstance(put, Put)
+    assert put.member.misses == "ledger"
+    assert heir.state == state.head
+
+
+def test_ledger_of_a_state_that_was_seen_anew_meanwhile_is_not_taken_for_its_own() -> None:
+    """Rule 24: another thread saw what stands while the pages were on their way."""
+    heir, steps, state = ranked_first()
+    drains = heir.drain({"b": 5.0})
+    next(drains)
+    write = drains.send((replace(state.head, serial=8), 2))
+    assert isinstance(write, Write)
+    with pytest.raises(StopIteration):
+        drains.send((write.state, 3, True))
+    assert steps.send(pages(state)) == Read()
+    assert heir.state == write.state

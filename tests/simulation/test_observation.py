@@ -66,3 +66,10 @@ def test_a_silence_is_told_for_as_long_as_nothing_was_seen() -> None:
     assert observer.silence("other") is None
     observer.look({"n": member(2)}, [], "t", 100.0 + STEP, 100.0 + STEP)
     assert observer.silence("n") == 0.0
+
+
+def test_silence_of_a_participant_without_a_record_counts_from_the_first_look() -> None:
+    observer = Observer("me", GAP, 0.0)
+    for asked in (0.0, STEP):
+        observer.look({}, [Seat("n", 1, 3.0)], "t", asked, asked)
+        assert observer.silence("n") == asked

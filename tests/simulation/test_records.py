@@ -118,6 +118,13 @@ def test_metadata_may_be_as_long_as_is_said() -> None:
         check_member(replace(member, metadata={"x": "y" * (longest + 1)}))
 
 
+def test_a_record_may_be_as_long_as_is_said() -> None:
+    data = encode_member(Member(node="a", address="", pid=1, dead_after=3.0)).ljust(MAX_MEMBER)
+    assert decode_member(data).node == "a"
+    with pytest.raises(RendezvousStateError, match="its 65537 bytes exceed the limit of 65536"):
+        decode_member(data + b" ")
+
+
 @pytest.mark.parametrize(
     ("decode", "name"), [(decode_state, "state"), (decode_member, "member record"), (decode_page, "ledger")]
 )

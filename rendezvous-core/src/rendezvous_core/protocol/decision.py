@@ -168,11 +168,10 @@ def _count_waiting(state: State, sight: Sight, over: Over, new_id: Callable[[], 
     settings, active = state.settings, len(state.active())
     living = _asks(state, sight)
     fresh = sum(member.node in sight.fresh for member in living)
-    departed = len(state.gone) - sum(reason == "done" for reason in state.gone.values())
     # Whoever is done keeps its seat: its leaving calls nobody in.
-    if len(state.roster) - departed >= settings.most:
+    if len(state.roster) - state.departed >= settings.most:
         return replace(state, waiting=0, knock=None)
-    if departed:
+    if state.departed:
         return replace(state, waiting=fresh)
     if settings.size(active + len(living)) <= active:
         return replace(state, waiting=0, knock=None)

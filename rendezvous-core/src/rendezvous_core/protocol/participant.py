@@ -103,9 +103,8 @@ class Participant:
         return state.phase == "closed" or self._opening not in (None, state.reopened)
 
     def _may_reopen(self) -> bool:
-        """Whether the present ask begins the run anew: it was closed before the node came (Rule 21)."""
-        asks = not (self.finished or self._quits()) and self.outcome is None
-        return asks and self._reopens and self._opening is None and self.is_closed
+        """Whether an open ask begins the run anew: it was closed before the node came (Rule 21)."""
+        return self._reopens and self._opening is None and self.is_closed
 
     @property
     def leaving(self) -> dict[int, float]:

@@ -1,0 +1,99 @@
+"""A node's time in office, decision by decision."""
+
+from typing import Any
+
+from msgspec.structs import replace
+
+from rendezvous_core.protocol.coordinator import Coordinator
+from rendezvous_core.protocol.decision import Over
+from rendezvous_core.protocol.ranks import keep_ranks
+from rendezvous_core.records.member import Member
+from rendezvous_core.records.state import Apart, Settings, State
+from tests.simulation.test_details import SETTINGS, TIMING, member, running
+
+APART = Apart("ledger", 1, 2, 2, 0)
+
+
+def elected(state: State, silence: float = 0.0) -> tuple[Coordinator, State]:
+    """A coordinator of ``state``, which it claimed at 0.0 with the settings of that."""
+    ids = iter(f"id{number}" for number in range(100))
+    leader = Coordinator("a", state.settings, TIMING, lambda: next(ids), keep_ranks)
+    return leader, leader.claim(state, silence, 0.0)
+
+
+def joins(name: str, **fields: Any) -> Member:
+    return member(name, **{"ticket": 1, "term": "id0", **fields})
+
+
+def test_rest_grows_only_while_many_are_missing() -> None:
+    """Rule 16: up to a pass more for each eight of them; the living are not missing."""
+    leader, state = elected(State(run="run", settings=Settings(64, 64)))
+    others = {name: joins(name) for name in map(str, range(55))}
+    leader.decide(state, joins("a"), others, 0.0, 0.0, Over())
+    assert [leader.rest(0.01) for _ in range(3)] == [0.01, 0.02, 0.02]
+    assert leader.rest(10.0) == TIMING.look
+    leader, state = elected(running("a", "b", settings=Settings(64, 64)))
+    leader.decide(state, joins("a"), {}, 0.0, 0.0, Over())
+    assert [leader.rest(0.01) for _ in range(3)] == [0.01] * 3, (
+        "while a round runs, whose participants may die"
+    )
+
+
+def test_who_has_not_looked_yet_knows_nobody() -> None:
+    """Also who never coordinates is asked, for people."""
+    leader = Coordinator("a", SETTINGS, TIMING, lambda: "mine", keep_ranks)
+    assert (leader.members, leader.dead, leader.forgotten) == ({}, frozenset(), [])
+    assert (leader.settled_at, leader.silence("b")) == (0.0, None)
+
+
+def test_a_claim_brings_its_node_s_settings() -> None:
+    """Rule 13: who goes on where others were brings its own."""
+    leader = Coordinator("a", SETTINGS, TIMING, lambda: "mine", keep_ranks)
+    claimed = leader.claim(running("b", "c", settings=Settings(1, 1)), 0.0, 0.0)
+    assert (claimed.settings, claimed.coordinator, claimed.term, claimed.lease) == (
+        SETTINGS,
+        "a",
+        "mine",
+        3.0,
+    )
+
+
+def test_who_takes_over_knows_for_how_long_the_former_one_was_silent() -> None:
+    """Rule 10: if its latest heartbeat is that of the state; and nobody is silent to itself."""
+    for beat, silence in ((4, 10.0), (5, 0.0)):
+        leader, state = elected(running("a", "b", beat=4), 10.0)
+        leader.decide(state, joins("a"), {"b": joins("b", beat=beat)}, 0.0, 0.0, Over())
+        assert leader.silence("b") == silence
+    leader, state = elected(running("a", "b", coordinator="a", beat=4), 10.0)
+    leader.decide(state, joins("a", beat=4), {}, 0.0, 0.0, Over())
+    assert leader.silence("a") == 0.0
+
+
+def test_coordinator_is_fresh_to_itself_after_a_pause() -> None:
+    """Rule 5: of whom others say nothing, it knows that it lives."""
+    leader, state = elected(State(run="run", settings=Settings(1, 1)))
+    leader.decide(state, joins("a", intent="leave"), {}, 0.0, 0.0, Over())
+    assert leader.decide(state, joins("a", beat=1), {}, 100.0, 100.0, Over()).phase == "complete"
+
+
+def test_nobody_else_is_waited_for_once_no_ask_came_for_a_moment() -> None:
+    """Rule 17: an ask that is withdrawn is no new one."""
+    state = running("a", "b", phase="joining", settings=Settings(2, 4), spent={"a": 1, "b": 1})
+    leader, state = elected(state)
+    others = {name: joins(name, ticket=2) for name in "bc"}
+    state = leader.decide(state, joins("a", ticket=2), others, 0.0, 0.0, Over())
+    assert (state.phase, leader.settled_at) == ("joining", TIMING.settle)
+    del others["c"]
+    left = leader.decide(state, joins("a", ticket=2), others, 0.04, 0.04, Over())
+    assert (left.phase, leader.settled_at) == ("joining", TIMING.settle)
+    formed = leader.decide(left, joins("a", ticket=2), others, TIMING.settle, TIMING.settle, Over())
+    assert [seat.node for seat in formed.roster] == ["a", "b"]
+
+
+def test_only_a_page_of_the_present_ledger_is_missed() -> None:
+    """Rule 24."""
+    leader, state = elected(running("a", "b"))
+    listed = {"b": joins("b", misses="ledger")}
+    assert not leader.is_missed(state, listed)
+    assert leader.is_missed(replace(state, apart=APART), listed)
+    assert not leader.is_missed(replace(state, apart=APART), {"b": joins("b", misses="former")})
