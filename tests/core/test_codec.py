@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from rendezvous_core import RendezvousStateError
+from rendezvous_core.plugins.ranks import keep_ranks
 from rendezvous_core.protocol.node import Node
-from rendezvous_core.protocol.operations import Timing
+from rendezvous_core.protocol.terms import Terms, Timing
 from rendezvous_core.records import codec
 from rendezvous_core.records.member import Member
 from rendezvous_core.records.ranges import MAX_MEMBER, MAX_STATE
@@ -180,7 +181,7 @@ def test_what_nobody_could_read_is_not_written() -> None:
 )
 def test_what_a_user_says_of_a_node_is_checked(fields: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        Node(replace(MEMBER, **fields), "run", SETTINGS, Timing(), lambda: "id")
+        Node(replace(MEMBER, **fields), Terms("run", SETTINGS, Timing(), keep_ranks), lambda: "id")
 
 
 @pytest.mark.parametrize(
@@ -196,7 +197,7 @@ def test_what_a_user_says_of_a_node_is_checked(fields: dict[str, Any], message: 
 )
 def test_what_a_user_says_of_a_run_is_checked(run: str, limits: tuple[Any, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        Node(MEMBER, run, Settings(*limits), Timing(), lambda: "id")
+        Terms(run, Settings(*limits), Timing(), keep_ranks)
 
 
 @pytest.mark.parametrize(("interval", "attempts"), [(0.0, 3), (float("nan"), 1), (1e9, 1), (1.0, 10**6)])

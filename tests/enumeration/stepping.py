@@ -14,8 +14,10 @@ from typing import Any, NamedTuple
 import msgspec
 
 from rendezvous_core import RendezvousConnectionError
+from rendezvous_core.plugins.ranks import keep_ranks
 from rendezvous_core.protocol.node import Joined, Node
-from rendezvous_core.protocol.operations import Operation, Rest, Steps, Timing, Wait
+from rendezvous_core.protocol.operations import Operation, Rest, Steps, Wait
+from rendezvous_core.protocol.terms import Terms, Timing
 from rendezvous_core.records.member import Member
 from rendezvous_core.records.state import Settings
 
@@ -190,7 +192,7 @@ class Stepper:
     def start(self, name: str, settings: Settings, timing: Timing) -> Local:
         """Return a node whose user has just asked."""
         member = Member(node=name, address="", pid=1, dead_after=timing.dead_after)
-        node = SteppedNode(member, RUN, settings, timing, Ids(name))
+        node = SteppedNode(member, Terms(RUN, settings, timing, keep_ranks), Ids(name))
         node.ask()
         return self._go_on(self._number(rebased(node)), ())
 

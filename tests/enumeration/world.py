@@ -7,7 +7,8 @@ those who are paused; so whoever is slow is paused, which is a fault.
 from collections.abc import Iterator
 from typing import Any
 
-from rendezvous_core.protocol.operations import List, Put, Read, Remove, Rest, Timing, Wait, Write
+from rendezvous_core.protocol.operations import List, Put, Read, Remove, Rest, Wait, Write
+from rendezvous_core.protocol.terms import Timing
 from rendezvous_core.records.member import Member
 from rendezvous_core.records.state import Settings
 from tests.enumeration.promises import Promises, unsettled

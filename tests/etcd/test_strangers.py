@@ -15,8 +15,10 @@ from pyetcd import etcdrpc as rpc
 from rendezvous_core import RendezvousParameters, RendezvousStateError
 from rendezvous_core.dynamic.ledgers import Ledgers
 from rendezvous_core.dynamic.performing import Performer
+from rendezvous_core.plugins.ranks import keep_ranks
 from rendezvous_core.protocol.node import Node
-from rendezvous_core.protocol.operations import Rest, Timing, Wait, Write
+from rendezvous_core.protocol.operations import Rest, Wait, Write
+from rendezvous_core.protocol.terms import Terms, Timing
 from rendezvous_core.records.codec import decode_state
 from rendezvous_core.records.member import Member
 from rendezvous_core.records.state import Settings
@@ -46,7 +48,9 @@ class Watched:
         member = Member(node="node", address="127.0.0.1", pid=1, dead_after=3 * PERIOD)
         numbers = itertools.count()
         timing = Timing(PERIOD, 3, 0.0)
-        self.node = Node(member, "run", Settings(1, 1), timing, lambda: f"id-{next(numbers)}")
+        self.node = Node(
+            member, Terms("run", Settings(1, 1), timing, keep_ranks), lambda: f"id-{next(numbers)}"
+        )
         self.node.ask()
         self.written: list[float] = []
         """When states were written."""

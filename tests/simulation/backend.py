@@ -2,18 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
-from rendezvous_core.protocol.operations import (
-    Drop,
-    Fetch,
-    File,
-    List,
-    Put,
-    Read,
-    Remove,
-    Steps,
-    Wait,
-    Write,
-)
+from rendezvous_core.protocol.operations import Drop, Fetch, File, List, Put, Read, Remove, Steps, Wait, Write
 from rendezvous_core.records.codec import encode_state
 from rendezvous_core.records.ledger import Page, whole
 from rendezvous_core.records.member import Member

@@ -4,8 +4,10 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from rendezvous_core import RendezvousConnectionError, RendezvousError, RendezvousStateError
+from rendezvous_core.plugins.ranks import keep_ranks
 from rendezvous_core.protocol.node import Joined, Node
-from rendezvous_core.protocol.operations import List, Put, Remove, Rest, Steps, Timing, Wait, Write
+from rendezvous_core.protocol.operations import List, Put, Remove, Rest, Steps, Wait, Write
+from rendezvous_core.protocol.terms import Terms, Timing
 from rendezvous_core.records.ledger import PAGE
 from rendezvous_core.records.member import Intent, Member
 from rendezvous_core.records.state import Settings
@@ -48,9 +50,8 @@ class Machine:
         member = Member(
             node=name, address=address, pid=1, dead_after=self.timing.dead_after, rank_hint=rank_hint
         )
-        self.node = node_type(
-            member, RUN, self.settings, self.timing, world.new_id, page=page, reopens=reopens, has_id=has_id
-        )
+        terms = Terms(RUN, self.settings, self.timing, keep_ranks, page=page, reopens=reopens, has_id=has_id)
+        self.node = node_type(member, terms, world.new_id)
         self.crashed = self.paused = self.cut_off = False
         self.deaf = False
         """Whether what it sends arrives, and no answer comes back."""

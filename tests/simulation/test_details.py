@@ -7,27 +7,19 @@ import pytest
 from msgspec.structs import replace
 
 from rendezvous_core import RendezvousStateError
+from rendezvous_core.plugins.ranks import keep_ranks
 from rendezvous_core.protocol.coordinator import Coordinator
 from rendezvous_core.protocol.decision import Over, Sight, appoint_heir, close, decide
 from rendezvous_core.protocol.node import Joined, Node
-from rendezvous_core.protocol.operations import (
-    List,
-    Operation,
-    Put,
-    Read,
-    Remove,
-    Steps,
-    Timing,
-    Wait,
-    Write,
-)
-from rendezvous_core.protocol.ranks import keep_ranks
+from rendezvous_core.protocol.operations import List, Operation, Put, Read, Remove, Steps, Wait, Write
+from rendezvous_core.protocol.terms import Terms, Timing
 from rendezvous_core.records.invariants import check_state
 from rendezvous_core.records.member import Member
 from rendezvous_core.records.state import Seat, Settings, State
 
 SETTINGS = Settings(2, 3)
 TIMING = Timing(1.0, 3, 2.0)
+TERMS = Terms("run", SETTINGS, TIMING, keep_ranks)
 
 
 def member(name: str, **fields: Any) -> Member:
@@ -54,7 +46,7 @@ def running(*names: str, **fields: Any) -> State:
 
 def node(name: str = "a", settings: Settings = SETTINGS) -> Node:
     ids = iter(f"id{number}" for number in range(100))
-    made = Node(member(name), "run", settings, TIMING, lambda: next(ids))
+    made = Node(member(name), Terms("run", settings, TIMING, keep_ranks), lambda: next(ids))
     made.ask()
     return made
 
@@ -115,7 +107,7 @@ def test_who_asks_again_has_left_though_it_is_silent() -> None:
 def test_spent_tickets_of_participants_are_kept() -> None:
     """Rule 14: also of one whose record is lost."""
     ids = iter(["mine", "anew"])
-    leader = Coordinator("a", SETTINGS, TIMING, lambda: next(ids), keep_ranks)
+    leader = Coordinator("a", TERMS, lambda: next(ids))
     many = {f"old{number}": 1 for number in range(100)}
     state = leader.claim(running("a", "b", gone={"b": "left"}, spent={"b": 1, **many}), 0.0, 0.0)
     pruned = leader.decide(state, member("a", ticket=1, term="mine"), {}, 0.0, 0.0, Over())
@@ -135,7 +127,7 @@ def test_closing_keeps_what_a_node_saw_of_a_round_that_was_rolled_back() -> None
 
 def test_who_finished_a_pass_is_patient_as_others_again() -> None:
     """Rule 10: the mark is taken away."""
-    leader = Coordinator("a", SETTINGS, TIMING, lambda: "mine", keep_ranks)
+    leader = Coordinator("a", TERMS, lambda: "mine")
     mine = leader.claim(running("a", "b"), 0.0, 0.0)
     leader.see(mine, replace(mine, coordinator="b", term="theirs"))
     assert leader.failed
@@ -173,7 +165,7 @@ def test_record_is_removed_when_its_node_is_out() -> None:
 
 def test_an_outage_of_the_coordinator_counts_as_no_more_than_two_looks() -> None:
     """Rule 4."""
-    leader = Coordinator("a", SETTINGS, TIMING, lambda: "mine", keep_ranks)
+    leader = Coordinator("a", TERMS, lambda: "mine")
     state = leader.claim(running("a", "b"), 0.0, 0.0)
     me, other = member("a", ticket=1), replace(member("b", ticket=1), dead_after=6 * TIMING.look)
     for look in range(4):

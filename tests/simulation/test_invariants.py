@@ -8,9 +8,11 @@ import pytest
 from msgspec.structs import replace
 
 from rendezvous_core import RendezvousStateError
+from rendezvous_core.plugins.ranks import keep_ranks
 from rendezvous_core.protocol import coordinator, decision
 from rendezvous_core.protocol.node import Node
-from rendezvous_core.protocol.operations import List, Steps, Timing, Write
+from rendezvous_core.protocol.operations import List, Steps, Write
+from rendezvous_core.protocol.terms import Terms, Timing
 from rendezvous_core.records.invariants import TRANSITIONS, check_state, check_step
 from rendezvous_core.records.member import Member
 from rendezvous_core.records.state import Seat, Settings, State
@@ -113,7 +115,7 @@ def test_what_breaks_an_invariant_is_not_written(monkeypatch: pytest.MonkeyPatch
 
     monkeypatch.setattr(coordinator, "decide", wrong)
     member = Member(node="a", address="", pid=1, dead_after=3.0)
-    node = Node(member, "run", SETTINGS, Timing(), lambda: "id")
+    node = Node(member, Terms("run", SETTINGS, Timing(), keep_ranks), lambda: "id")
     node.ask()
     written: list[State] = []
     with pytest.raises(RendezvousStateError, match="Nothing was written"):

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rendezvous_core.protocol.ranks import keep_ranks, natural, rank, rank_by_place
-from rendezvous_core.records.member import Member
+from rendezvous_core.plugins.ranks import keep_ranks, rank, rank_by_place
+from rendezvous_core.records.member import Member, natural
 
 
 def member(name: str, place: str | None = None, **fields: Any) -> Member:

@@ -1,8 +1,9 @@
 """Bites out of what makes a group form again soon, and as its users want it."""
 
-from rendezvous_core.protocol import decision, ranks
+from rendezvous_core.protocol import decision
 from rendezvous_core.protocol.coordinator import Coordinator
 from rendezvous_core.protocol.node import Node
+from rendezvous_core.records import member
 from rendezvous_core.records.state import Settings
 from tests.simulation.bites.bite import Bite
 from tests.simulation.scenarios import regrouping
@@ -129,21 +130,21 @@ BITES = [
     ),
     Bite(
         "Rule 20: newcomers rank by hint",
-        ranks.order,
+        member.order,
         "hint is None, hint or 0, ",
         "",
         regrouping.first_ranks_follow_the_launcher,
     ),
     Bite(
         "Rule 20: newcomers rank by address",
-        ranks.order,
+        member.order,
         "natural(member.address), ",
         "",
         regrouping.first_ranks_follow_the_launcher,
     ),
     Bite(
         "Rule 20: node2 is before node10",
-        ranks.order,
+        member.order,
         "natural(member.address)",
         "member.address",
         regrouping.first_ranks_follow_the_launcher,

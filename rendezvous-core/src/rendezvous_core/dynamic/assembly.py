@@ -14,13 +14,13 @@ from rendezvous_core.dynamic.performing import Performer
 from rendezvous_core.dynamic.reporting import Reporter
 from rendezvous_core.over_register.backend import RegisterBackend, with_members
 from rendezvous_core.plugins.loading import assign_ranks
+from rendezvous_core.plugins.ranks import rank
 from rendezvous_core.ports.backend import MembershipBackend, RendezvousBackend
 from rendezvous_core.ports.limits import MAX_NODES, check_metadata
 from rendezvous_core.ports.settings import NO_ID, RANK_HINT, RendezvousSettings
 from rendezvous_core.ports.store import Store
 from rendezvous_core.protocol.node import Node
-from rendezvous_core.protocol.operations import Timing
-from rendezvous_core.protocol.ranks import rank
+from rendezvous_core.protocol.terms import Terms, Timing
 from rendezvous_core.records.ledger import PAGE
 from rendezvous_core.records.member import Member
 from rendezvous_core.records.state import Settings
@@ -54,18 +54,17 @@ def make_driver(
         metadata=check_metadata({} if metadata is None else metadata),
     )
     has_id = settings.run_id != NO_ID
-    node = Node(
-        member,
+    terms = Terms(
         settings.run_id,
         agreed(settings, "" if has_id else find_job(sys.argv)),
         timing,
-        _new_id,
         _rank,
         # What a bare register keeps apart is in the same register.
         page=MAX_NODES if isinstance(unsealed(backend), RegisterBackend) else PAGE,
         reopens=reopen or not has_id,
         has_id=has_id,
     )
+    node = Node(member, terms, _new_id)
     kept = history_store(store, backend, settings.run_id)
     performer = Performer(backend, Ledgers(kept, settings.run_id), settings.timeout.heartbeat.total_seconds())
     recorder = Recorder(kept, settings.run_id)

@@ -5,11 +5,11 @@ from collections.abc import Set as AbstractSet
 
 from msgspec.structs import replace
 
-from rendezvous_core.protocol.decision import Over, RankPolicy, appoint_heir, decide
+from rendezvous_core.protocol.decision import Over, appoint_heir, decide
 from rendezvous_core.protocol.observation import Observer
-from rendezvous_core.protocol.operations import Timing
+from rendezvous_core.protocol.terms import Terms
 from rendezvous_core.records.member import Member
-from rendezvous_core.records.state import Settings, State
+from rendezvous_core.records.state import State
 
 _SHARE = 8
 """For so many missing nodes, a rest may be longer by the time of one pass."""
@@ -21,11 +21,9 @@ _MANY = 64
 class Coordinator:
     """One node's terms in office, one after the other."""
 
-    def __init__(
-        self, node: str, settings: Settings, timing: Timing, new_id: Callable[[], str], ranks: RankPolicy
-    ) -> None:
-        self._node, self._settings, self._timing = node, settings, timing
-        self._new_id, self._ranks = new_id, ranks
+    def __init__(self, node: str, terms: Terms, new_id: Callable[[], str]) -> None:
+        self._node, self._settings, self._timing = node, terms.settings, terms.timing
+        self._new_id, self._ranks = new_id, terms.ranks
         self._term: str | None = None
         self._observer = self._new_observer(0.0)
         self._asks: set[tuple[str, int]] = set()

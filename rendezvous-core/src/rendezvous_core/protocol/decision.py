@@ -7,15 +7,12 @@ from typing import NamedTuple
 
 from msgspec.structs import replace
 
-from rendezvous_core.protocol.ranks import order
-from rendezvous_core.records.member import Intent, Member
+from rendezvous_core.protocol.terms import RankPolicy
+from rendezvous_core.records.member import Intent, Member, order
 from rendezvous_core.records.state import Departure, Seat, State
 
 _FAR = 2**32
 """No run has so many rounds: a record that claims to have seen so many more is damaged."""
-
-RankPolicy = Callable[[Sequence[Member], Sequence[str]], Sequence[str]]
-"""From the members of a new round and the nodes of the one before, both in order, to the ranks."""
 
 
 class Over(NamedTuple):

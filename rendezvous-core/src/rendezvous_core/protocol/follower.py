@@ -7,49 +7,25 @@ from msgspec.structs import replace
 
 from rendezvous_core.ports.errors import RendezvousStateError
 from rendezvous_core.protocol.coordinator import Coordinator
-from rendezvous_core.protocol.decision import RankPolicy
-from rendezvous_core.protocol.operations import (
-    Drop,
-    Fetch,
-    File,
-    Operation,
-    Read,
-    Rest,
-    Steps,
-    Timing,
-    Token,
-    Write,
-)
+from rendezvous_core.protocol.operations import Drop, Fetch, File, Operation, Read, Rest, Steps, Token, Write
 from rendezvous_core.protocol.participant import Participant
+from rendezvous_core.protocol.terms import Terms
 from rendezvous_core.records.invariants import check_state, check_step
 from rendezvous_core.records.ledger import Book, abandoned, completed, file, number, pages, whole
 from rendezvous_core.records.member import Member
-from rendezvous_core.records.state import Settings, State
+from rendezvous_core.records.state import State
 
 
 class Follower(Participant):
     """Follows the state of its run."""
 
-    def __init__(
-        self,
-        member: Member,
-        run: str,
-        settings: Settings,
-        timing: Timing,
-        new_id: Callable[[], str],
-        ranks: RankPolicy,
-        *,
-        page: int,
-        reopens: bool,
-        has_id: bool,
-    ) -> None:
-        super().__init__(member, run, settings, reopens=reopens, has_id=has_id)
+    def __init__(self, member: Member, terms: Terms, new_id: Callable[[], str]) -> None:
+        super().__init__(member, terms)
         self.now = 0.0
         self.restored = 0
         """How often this node wrote back a state that the backend had lost."""
-        self._timing = timing
-        self._coordinator = Coordinator(member.node, settings, timing, new_id, ranks)
-        self._page = page
+        self._timing, self._page = terms.timing, terms.page
+        self._coordinator = Coordinator(member.node, terms, new_id)
         self._kept: State | None = None
         """The newest state whose ledger this node has whole."""
         self._missed = ""

@@ -13,27 +13,13 @@ from msgspec.structs import replace
 
 from rendezvous_core.ports.errors import RendezvousConnectionError
 from rendezvous_core.protocol.coordinator import Coordinator
-from rendezvous_core.protocol.decision import Over, RankPolicy, close, drain, reopen, undrain
+from rendezvous_core.protocol.decision import Over, close, drain, reopen, undrain
 from rendezvous_core.protocol.follower import Follower
-from rendezvous_core.protocol.operations import (
-    List,
-    Operation,
-    Put,
-    Read,
-    Remove,
-    Rest,
-    Steps,
-    Timing,
-    Token,
-    Wait,
-)
+from rendezvous_core.protocol.operations import List, Operation, Put, Read, Remove, Rest, Steps, Token, Wait
 from rendezvous_core.protocol.participant import Joined
-from rendezvous_core.protocol.ranks import keep_ranks
+from rendezvous_core.protocol.terms import Terms
 from rendezvous_core.records.codec import check_member
-from rendezvous_core.records.ledger import PAGE
 from rendezvous_core.records.member import Member
-from rendezvous_core.records.ranges import check_ranges
-from rendezvous_core.records.state import Settings, State
 
 __all__ = ["Joined", "Node"]
 
@@ -51,32 +37,12 @@ class Node(Follower):
     by another thread at the same time.
 
     Raises:
-        ValueError: ``member``, ``run`` or ``settings`` cannot be stored; names what is out of which range.
+        ValueError: ``member`` cannot be stored; names what is out of which range.
     """
 
-    def __init__(
-        self,
-        member: Member,
-        run: str,
-        settings: Settings,
-        timing: Timing,
-        new_id: Callable[[], str],
-        ranks: RankPolicy = keep_ranks,
-        *,
-        page: int = PAGE,
-        reopens: bool = False,
-        has_id: bool = True,
-    ) -> None:
+    def __init__(self, member: Member, terms: Terms, new_id: Callable[[], str]) -> None:
         check_member(member)
-        check_ranges(State(run=run, settings=settings), "the run")
-        if settings.least > settings.most:
-            raise ValueError(
-                f"No world size is a multiple of nodes_multiple_of ({settings.nodes_multiple_of}) and within "
-                f"min_nodes ({settings.min_nodes}) and max_nodes ({settings.max_nodes})."
-            )
-        super().__init__(
-            member, run, settings, timing, new_id, ranks, page=page, reopens=reopens, has_id=has_id
-        )
+        super().__init__(member, terms, new_id)
         self.deposed_after = 0.0
         """For how long the coordinator had been silent that this node took over from last."""
         self._put_at = _NEVER

@@ -1,12 +1,10 @@
-"""What a node asks of its driver, and the durations it keeps."""
+"""What a node asks of its driver."""
 
 from collections.abc import Generator, Sequence
-from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from rendezvous_core.records.ledger import Page
 from rendezvous_core.records.member import Member
-from rendezvous_core.records.ranges import MAX_PATIENCE
 from rendezvous_core.records.state import State
 
 Token = Any
@@ -77,30 +75,3 @@ class Rest(NamedTuple):
 
 Operation = Read | Write | Put | Remove | List | File | Fetch | Drop | Wait | Rest
 Steps = Generator[Operation, Any, None]
-
-
-@dataclass(frozen=True)
-class Timing:
-    """The durations of a node, in seconds. Raises `ValueError` where they are no patience to live with."""
-
-    interval: float = 5.0
-    attempts: int = 3
-    last_call: float = 30.0
-    dead_after: float = field(init=False)
-    """For how long a node may be silent."""
-    period: float = field(init=False)
-    """How often a node gives a sign of life (Rule 2): never fewer than three times in `dead_after`."""
-    settle: float = field(init=False, default=0.05)
-    """For how long no new ask has come before nobody else is waited for (Rule 17)."""
-    look: float = field(init=False)
-    """How often a coordinator looks at the members, to date a death well."""
-
-    def __post_init__(self) -> None:
-        if not 0 < self.interval * self.attempts <= MAX_PATIENCE:
-            raise ValueError(
-                f"A node would be dead after {self.attempts} keep-alive intervals of {self.interval:g} s: "
-                f"that must be more than none, and at most {MAX_PATIENCE} s."
-            )
-        object.__setattr__(self, "dead_after", float(self.interval * self.attempts))
-        object.__setattr__(self, "period", min(self.interval, self.dead_after / 3))
-        object.__setattr__(self, "look", self.period / 5)

@@ -12,9 +12,10 @@ from rendezvous_core.ports.errors import (
     RendezvousGracefulExitError,
     RendezvousStateError,
 )
+from rendezvous_core.protocol.terms import Terms
 from rendezvous_core.records.ledger import HEIRS, Book
 from rendezvous_core.records.member import Intent, Member
-from rendezvous_core.records.state import Settings, State
+from rendezvous_core.records.state import State
 
 _NO_ID = " All jobs that are started without an id meet in it: give each its own (torchrun: --rdzv-id)."
 
@@ -33,7 +34,7 @@ class Joined(NamedTuple):
 class Participant:
     """Holds the latest ask of one node against the latest state that the node has seen."""
 
-    def __init__(self, member: Member, run: str, settings: Settings, *, reopens: bool, has_id: bool) -> None:
+    def __init__(self, member: Member, terms: Terms) -> None:
         self.member = member
         self.outcome: Joined | RendezvousError | None = None
         """The answer to the latest ask."""
@@ -45,8 +46,8 @@ class Participant:
         self.trouble: RendezvousConnectionError | None = None
         """Why the backend cannot be reached, while it cannot."""
 
-        self._run, self._settings = run, settings
-        self._reopens, self._has_id = reopens, has_id
+        self._run, self._settings = terms.run, terms.settings
+        self._reopens, self._has_id = terms.reopens, terms.has_id
         self._opening: int | None = None
         """How often the run had been reopened when this node first saw it open."""
         self._drains: dict[str, tuple[float, float]] = {}

@@ -1,6 +1,7 @@
 """The record of a member: what a node reports of itself."""
 
-from typing import Literal
+import re
+from typing import Any, Literal
 
 from msgspec import Struct
 
@@ -51,6 +52,18 @@ class Member(Struct, frozen=True, kw_only=True):
     """The round that this ticket has won, once the node knows."""
     misses: Id = ""
     """A ledger of which the node found its page missing (Rule 24)."""
+
+
+def order(member: Member) -> tuple[Any, ...]:
+    """Where a member stands among those of whom nothing else is known."""
+    hint = member.rank_hint
+    return hint is None, hint or 0, natural(member.address), member.node
+
+
+def natural(text: str) -> tuple[tuple[int, str], ...]:
+    """A key that sorts numbers within ``text`` by their values."""
+    parts = re.split(r"0*([0-9]+)", text)
+    return tuple((len(part) if at % 2 else 0, part) for at, part in enumerate(parts))
 
 
 def named(node: str, host: str, address: str, pid: int | None, rank: int | None = None) -> str:

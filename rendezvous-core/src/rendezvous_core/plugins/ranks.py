@@ -1,10 +1,9 @@
 """Rank policies: who stands where in a round (Rule 20)."""
 
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from rendezvous_core.records.member import Member
+from rendezvous_core.records.member import Member, natural, order
 
 _PLACE = "place"
 """The name in the metadata under which a node says where it is, such as ``zone1/rack7/host3``."""
@@ -35,18 +34,6 @@ def rank_by_place(members: Sequence[Member], previous: Sequence[str]) -> list[st
     place, and among places, survivors stay where they were as far as that allows.
     """
     return _arrange([(member, _place(member)) for member in members], _ranks(previous), 0)
-
-
-def order(member: Member) -> tuple[Any, ...]:
-    """Where a member stands among those of whom nothing else is known."""
-    hint = member.rank_hint
-    return hint is None, hint or 0, natural(member.address), member.node
-
-
-def natural(text: str) -> tuple[tuple[int, str], ...]:
-    """A key that sorts numbers within ``text`` by their values."""
-    parts = re.split(r"0*([0-9]+)", text)
-    return tuple((len(part) if at % 2 else 0, part) for at, part in enumerate(parts))
 
 
 def _ranks(previous: Sequence[str]) -> dict[str, int]:
