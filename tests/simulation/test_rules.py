@@ -7,7 +7,8 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs" / "protocol.md"
-CODE = sorted((ROOT / "rendezvous-core/src/rendezvous_core/protocol").glob("*.py"))
+CORE = ROOT / "rendezvous-core/src/rendezvous_core"
+CODE = sorted(path for room in ("protocol", "records", "plugins") for path in (CORE / room).glob("*.py"))
 TESTS = sorted(path for path in (ROOT / "tests/simulation").rglob("*.py") if path != Path(__file__))
 CITATION = re.compile(r"\b[Rr]ules?\s+(\d+(?:(?:,\s+|\s+and\s+|,\s+and\s+)\d+)*)")
 
