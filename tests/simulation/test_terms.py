@@ -4,12 +4,13 @@ from typing import Any
 
 from msgspec.structs import replace
 
+from rendezvous_core.plugins.ranks import keep_ranks
 from rendezvous_core.protocol.coordinator import Coordinator
 from rendezvous_core.protocol.decision import Over
-from rendezvous_core.protocol.ranks import keep_ranks
+from rendezvous_core.protocol.terms import Terms
 from rendezvous_core.records.member import Member
 from rendezvous_core.records.state import Apart, Settings, State
-from tests.simulation.test_details import SETTINGS, TIMING, member, running
+from tests.simulation.test_details import SETTINGS, TERMS, TIMING, member, running
 
 APART = Apart("ledger", 1, 2, 2, 0)
 
@@ -17,7 +18,7 @@ APART = Apart("ledger", 1, 2, 2, 0)
 def elected(state: State, silence: float = 0.0) -> tuple[Coordinator, State]:
     """A coordinator of ``state``, which it claimed at 0.0 with the settings of that."""
     ids = iter(f"id{number}" for number in range(100))
-    leader = Coordinator("a", state.settings, TIMING, lambda: next(ids), keep_ranks)
+    leader = Coordinator("a", Terms("run", state.settings, TIMING, keep_ranks), lambda: next(ids))
     return leader, leader.claim(state, silence, 0.0)
 
 
@@ -41,14 +42,14 @@ def test_rest_grows_only_while_many_are_missing() -> None:
 
 def test_who_has_not_looked_yet_knows_nobody() -> None:
     """Also who never coordinates is asked, for people."""
-    leader = Coordinator("a", SETTINGS, TIMING, lambda: "mine", keep_ranks)
+    leader = Coordinator("a", TERMS, lambda: "mine")
     assert (leader.members, leader.dead, leader.forgotten) == ({}, frozenset(), [])
     assert (leader.settled_at, leader.silence("b")) == (0.0, None)
 
 
 def test_a_claim_brings_its_node_s_settings() -> None:
     """Rule 13: who goes on where others were brings its own."""
-    leader = Coordinator("a", SETTINGS, TIMING, lambda: "mine", keep_ranks)
+    leader = Coordinator("a", TERMS, lambda: "mine")
     claimed = leader.claim(running("b", "c", settings=Settings(1, 1)), 0.0, 0.0)
     assert (claimed.settings, claimed.coordinator, claimed.term, claimed.lease) == (
         SETTINGS,

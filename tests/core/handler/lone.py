@@ -2,8 +2,9 @@
 
 from typing import Any
 
+from rendezvous_core.plugins.ranks import keep_ranks
 from rendezvous_core.protocol.node import Node
-from rendezvous_core.protocol.operations import Timing
+from rendezvous_core.protocol.terms import Terms, Timing
 from rendezvous_core.records.member import Member
 from rendezvous_core.records.state import Seat, Settings, State
 
@@ -29,7 +30,7 @@ def seats(*nodes: str) -> tuple[Seat, ...]:
 
 def lone(**fields: Any) -> Node:
     """A node with these attributes."""
-    node = Node(member(), "run", Settings(1, 4), Timing(1.0, 3, 1.0), lambda: "term")
+    node = Node(member(), Terms("run", Settings(1, 4), Timing(1.0, 3, 1.0), keep_ranks), lambda: "term")
     for name, value in fields.items():
         setattr(node, name, value)
     return node

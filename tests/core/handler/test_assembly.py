@@ -18,7 +18,7 @@ from rendezvous_core.dynamic.launchers import RANK_VARIABLES, find_job
 from rendezvous_core.ports.addresses import address_towards
 from rendezvous_core.ports.limits import MAX_NODES
 from rendezvous_core.ports.settings import RendezvousSettings
-from rendezvous_core.protocol.operations import Timing
+from rendezvous_core.protocol.terms import Timing
 from rendezvous_core.records.ledger import PAGE
 from rendezvous_core.records.state import Settings
 from rendezvous_core.sealing import keys
