@@ -1,6 +1,6 @@
 """``python -m tests.mutation``: how many mutants of the protocol its quick tests notice.
 
-mutmut changes one expression at a time in a copy of core, and runs the tests that reach it, the quickest
+mutmut changes one expression at a time in a copy of core; the tests that reach it are run, the quickest
 first, until one fails. ``--sample N`` draws so many of all mutants; ``--write`` puts the score into the docs.
 Who survives is shown, and is to be killed by a test, deleted with its code, or entered in ``equivalent.txt``.
 What was noticed once is not tried again until its function changes, so that a run which was ended goes on.
@@ -18,6 +18,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 from tests.support.pages import put_down
 
@@ -25,34 +26,46 @@ ROOT = Path(__file__).parents[2]
 EQUIVALENT = Path(__file__).with_name("equivalent.txt")
 """Entries of a function, its lines without and with the change, and the reason; parted by empty lines."""
 
+SIMULATION = (
+    "answers",
+    "choices",
+    "details",
+    "following",
+    "golden",
+    "invariants",
+    "living",
+    "lookups",
+    "observation",
+    "ranks",
+    "records",
+    "terms",
+)
+
 TESTS = [
     "tests/mutation/reach.py",
-    "tests/simulation/test_details.py",
-    "tests/simulation/test_lookups.py",
-    "tests/simulation/test_records.py",
-    "tests/simulation/test_observation.py",
-    "tests/simulation/test_ranks.py",
-    "tests/simulation/test_invariants.py",
-    "tests/simulation/test_golden.py",
+    *(f"tests/simulation/test_{each}.py" for each in SIMULATION),
     "tests/core/test_codec.py",
+    "tests/core/test_format.py",
 ]
-# mutmut bounds time by the clock on the wall as well; the limits of ours count processor time alone.
-CONFIGURATION = f"""
+# mutmut makes the mutants, for which it wants some test; `trial` tries them.
+CONFIGURATION = """
 [tool.mutmut]
 source_paths = ["src"]
 only_mutate = ["src/rendezvous_core/protocol/*.py", "src/rendezvous_core/records/*.py"]
 also_copy = ["tests", "docs"]
-pytest_add_cli_args_test_selection = {json.dumps(TESTS)}
-timeout_constant = 1000.0
+pytest_add_cli_args_test_selection = ["tests/simulation/test_records.py"]
 track_dependencies = false
 
 [tool.pytest.ini_options]
 pythonpath = ["."]
-addopts = ["--import-mode=importlib", "-p", "no:cacheprovider", "-p", "tests.mutation.limits"]
+addopts = ["--import-mode=importlib", "-p", "no:cacheprovider"]
 markers = ["thorough: repeats"]
 """
 
-SURVIVES = (0, 5, 33)
+ENDED = "ended.jsonl"
+"""Where it is written how mutants ended, as they do."""
+
+SURVIVES = (0, 33)
 """All tests passed, or none reaches it."""
 
 
@@ -66,20 +79,56 @@ def lay_out(folder: Path) -> None:
     (folder / "mutants" / "src").mkdir(parents=True, exist_ok=True)
 
 
-def mutmut(folder: Path, *arguments: str) -> None:
-    """Run the tool on the copy, whatever is installed."""
+def make(folder: Path) -> None:
+    """Have the tool make all mutants. What did not change keeps how it ended before."""
+    keep(folder)
+    lay_out(folder)
+    # One that there is not has all others made, and none tried.
+    run(folder, folder, "mutmut", "run", "none")
+
+
+def try_out(folder: Path, names: list[str], jobs: int) -> None:
+    """Run the tests on each of these mutants."""
+    (folder / "to_try.json").write_text(json.dumps(names))
+    files = (f"--mutants={folder / 'to_try.json'}", f"--ended={folder / ENDED}")
+    # Another traceback takes a second: it parses what has all the mutants of a file in it.
+    options = ("-q", "--tb=native", "-p", "tests.mutation.trial", f"--jobs={jobs}", *files)
+    run(folder, folder / "mutants", "pytest", *options, *TESTS)
+    keep(folder)
+
+
+def run(folder: Path, where: Path, module: str, *arguments: str) -> None:
+    """Run a tool on the copy, whatever is installed."""
     environment = os.environ | {"PYTHONPATH": str(folder / "mutants" / "src")}
-    command = [sys.executable, "-m", "mutmut", "run", *arguments]
-    with (folder / "mutmut.log").open("w") as log:
-        subprocess.run(command, cwd=folder, env=environment, check=False, stdout=log, stderr=log)
+    command = [sys.executable, "-m", module, *arguments]
+    with (folder / f"{module}.log").open("w") as log:
+        subprocess.run(command, cwd=where, env=environment, check=False, stdout=log, stderr=log)
+
+
+def records(folder: Path) -> dict[Path, dict[str, Any]]:
+    """What the tool keeps of the mutants of each file."""
+    found = folder.glob("mutants/src/rendezvous_core/*/*.meta")
+    return {path: json.loads(path.read_text()) for path in found}
+
+
+def keep(folder: Path) -> None:
+    """Put down with the mutants how they ended, also those of a run that was ended."""
+    path = folder / ENDED
+    if not path.exists():
+        return
+    ended = dict(json.loads(line)[:2] for line in path.read_text().splitlines())
+    for meta, record in records(folder).items():
+        codes = record["exit_code_by_key"]
+        record["exit_code_by_key"] = {name: ended.get(name, code) for name, code in codes.items()}
+        meta.write_text(json.dumps(record))
+    path.unlink()
 
 
 def results(folder: Path) -> dict[str, int | None]:
     """How the tests ended with each mutant; ``None`` for one that was not tried."""
-    found: dict[str, int | None] = {}
-    for path in folder.glob("mutants/src/rendezvous_core/*/*.meta"):
-        found |= json.loads(path.read_text())["exit_code_by_key"]
-    return found
+    return {
+        name: code for record in records(folder).values() for name, code in record["exit_code_by_key"].items()
+    }
 
 
 @functools.cache
@@ -121,9 +170,7 @@ def main() -> None:
     parser.add_argument("--write", action="store_true")
     options = parser.parse_args()
     folder, excused = options.folder, equivalent()
-    lay_out(folder)
-    # One that there is not has all others made, and none tried.
-    mutmut(folder, "none")
+    make(folder)
     ended = results(folder)
     # A name is drawn again where others have come or gone.
     names = sorted(ended, key=lambda name: random.Random(f"{options.seed} {name}").random())
@@ -132,10 +179,10 @@ def main() -> None:
     chosen = names[: options.sample]
     to_try = [name for name in chosen if ended[name] in (None, *SURVIVES)]
     if to_try:
-        mutmut(folder, "--max-children", str(options.jobs), *to_try)
+        try_out(folder, to_try, options.jobs)
         ended = results(folder)
     if not chosen or any(ended[name] is None for name in chosen):
-        raise SystemExit(f"mutmut did not come to its end; {folder / 'mutmut.log'} says why.")
+        raise SystemExit(f"Not all were tried; {folder / 'mutmut.log'} or {folder / 'pytest.log'} says why.")
     survivors = [(change(folder, name), name) for name in chosen if ended[name] in SURVIVES]
     for text, name in survivors:
         print(f"{name}: {excused.get(text, 'survives')}\n{text}\n")

@@ -6,12 +6,10 @@ import pytest
 from msgspec.structs import replace
 
 from rendezvous_core import RendezvousClosedError, RendezvousGracefulExitError, RendezvousStateError
-from rendezvous_core.plugins.ranks import keep_ranks
 from rendezvous_core.protocol.node import Node
 from rendezvous_core.protocol.operations import List, Operation, Read, Remove, Wait
-from rendezvous_core.protocol.terms import Terms
 from rendezvous_core.records.state import Settings, State
-from tests.simulation.test_details import SETTINGS, TIMING, member, running
+from tests.simulation.test_details import SETTINGS, node, running
 
 NO_ID = " All jobs that are started without an id meet in it: give each its own (torchrun: --rdzv-id)."
 
@@ -45,10 +43,7 @@ class Shown:
 
 
 def asker(settings: Settings = SETTINGS, **options: Any) -> Shown:
-    ids = iter(f"id{number}" for number in range(100))
-    made = Node(member("a"), Terms("run", settings, TIMING, keep_ranks, **options), lambda: next(ids))
-    made.ask()
-    return Shown(made)
+    return Shown(node(settings=settings, **options))
 
 
 @pytest.mark.parametrize(

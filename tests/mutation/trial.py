@@ -1,0 +1,155 @@
+"""A plugin of pytest: tries mutants, each in a process of its own, by the tests that reach what it changes.
+
+mutmut keeps all variants of a function beside it, and has each call choose one by the environment. Here
+none is chosen: the function has its own code, but for the one that a process gives the code of its mutant.
+"""
+
+import gc
+import importlib
+import json
+import os
+import resource
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from types import CodeType, FrameType, FunctionType
+from typing import Any, NamedTuple
+
+import hypothesis
+import pytest
+from _pytest.runner import runtestprotocol
+
+MEMORY = 4 * 2**30
+
+PATIENCE = 20
+"""A test may take so many times the processor time that it takes without a change, and a second. Who is
+suspended meanwhile is not taken for hanging."""
+
+Variants = Mapping[str, FunctionType]
+
+FOUND: list[tuple[FunctionType, Variants]] = []
+"""Each function of which there are mutants, and what it may be instead."""
+
+
+class Measured(NamedTuple):
+    """A test, what it takes, and what it reaches."""
+
+    seconds: float
+    reached: set[CodeType]
+    item: pytest.Item
+
+
+def _keep(variants: Variants, **_: bool) -> Callable[[FunctionType], FunctionType]:
+    """Stand in for mutmut's decorator."""
+
+    def keep(function: FunctionType) -> FunctionType:
+        FOUND.append((function, variants))
+        return function
+
+    return keep
+
+
+TRAMPOLINE: Any = importlib.import_module("mutmut.mutation.trampoline")
+TRAMPOLINE.wrap_in_trampoline = _keep
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--mutants", type=Path, help="a file with the names of those to try")
+    parser.addoption("--ended", type=Path, help="the file to which it is written how each of them ended")
+    parser.addoption("--jobs", type=int, default=1, help="how many to try at a time")
+
+
+def pytest_configure() -> None:
+    hypothesis.settings.register_profile(
+        "mutation",
+        derandomize=True,
+        database=None,
+        max_examples=20,
+        deadline=None,
+        suppress_health_check=list(hypothesis.HealthCheck),
+        phases=[hypothesis.Phase.explicit, hypothesis.Phase.generate],
+    )
+    hypothesis.settings.load_profile("mutation")
+
+
+def pytest_runtestloop(session: pytest.Session) -> bool:
+    """Try all mutants; write of each its name, how its process ended, and the test that noticed it.
+
+    Its process ends with 0 if no test fails, 1 if one does, 33 if none reaches it, or by a signal.
+    """
+    options = session.config.option
+    tests = sorted(map(_measured, session.items), key=lambda test: test.seconds)
+    mutants = {
+        f"{function.__module__}.{name}": (function, variant)
+        for function, variants in FOUND
+        for name, variant in variants.items()
+    }
+    gc.freeze()
+    running: dict[int, str] = {}
+    with options.ended.open("a", buffering=1) as ended:
+
+        def end_one() -> None:
+            pid, status = os.wait()
+            name, code = running.pop(pid), os.waitstatus_to_exitcode(status)
+            if code < 0:
+                ended.write(json.dumps([name, code, ""]) + "\n")
+
+        for name in json.loads(options.mutants.read_text()):
+            if len(running) == options.jobs:
+                end_one()
+            function, variant = mutants[name]
+            if pid := os.fork():
+                running[pid] = name
+                continue
+            code, by = _try(function, variant, tests)
+            ended.write(json.dumps([name, code, by]) + "\n")
+            os._exit(code)
+        while running:
+            end_one()
+    return True
+
+
+def _measured(item: pytest.Item) -> Measured:
+    reached: set[CodeType] = set()
+
+    def note(frame: FrameType, event: str, _: object) -> None:
+        if event == "call":
+            reached.add(frame.f_code)
+
+    began = time.process_time()
+    sys.setprofile(note)
+    try:
+        passes = _passes(item)
+    finally:
+        sys.setprofile(None)
+    if not passes:
+        pytest.exit(f"{item.nodeid} fails where nothing is changed", 1)
+    return Measured(time.process_time() - began, reached, item)
+
+
+def _passes(item: pytest.Item) -> bool:
+    # Imported after the decorator is another one.
+    from rendezvous_core.records.codec import decode_state
+
+    decode_state.cache_clear()
+    return not any(report.failed for report in runtestprotocol(item, log=False))
+
+
+def _try(function: FunctionType, variant: FunctionType, tests: Iterable[Measured]) -> tuple[int, str]:
+    """Run the tests on the variant, the quickest first; say how that ended, and by which test."""
+    resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+    reaching = [test for test in tests if function.__code__ in test.reached]
+    function.__code__ = variant.__code__
+    function.__defaults__, function.__kwdefaults__ = variant.__defaults__, variant.__kwdefaults__
+    for test in reaching:
+        # By its default action, it ends the process.
+        signal.setitimer(signal.ITIMER_PROF, 1 + PATIENCE * test.seconds)
+        try:
+            noticed = not _passes(test.item)
+        except BaseException:
+            noticed = True
+        if noticed:
+            return 1, test.item.nodeid
+    return (0, "") if reaching else (33, "")
