@@ -6,7 +6,7 @@ import pytest
 from msgspec.structs import replace
 
 from rendezvous_core import RendezvousClosedError, RendezvousGracefulExitError, RendezvousStateError
-from rendezvous_core.protocol.node import Node
+from rendezvous_core.protocol.node import Joined, Node
 from rendezvous_core.protocol.operations import List, Operation, Read, Remove, Wait
 from rendezvous_core.records.state import Settings, State
 from tests.simulation.test_details import SETTINGS, node, running
@@ -111,6 +111,41 @@ def test_spare_is_told_that_it_is_not_needed(has_id: bool, kind: type[Exception]
     assert type(spare.told) is kind
     assert str(spare.told) == problem
     assert spare.node.finished
+
+
+def test_who_only_waited_for_a_round_was_no_spare() -> None:
+    """Rule 12: nor did it come too late, but it is told the same."""
+    waits = asker()
+    waits.see(running("b", "c", phase="joining"))
+    waits.see(running("b", "c", phase="closed", serial=8))
+    assert isinstance(waits.told, RendezvousClosedError)
+
+
+def test_run_that_others_reopened_is_closed_to_those_who_saw_it_open() -> None:
+    """Rule 21."""
+    inside = asker()
+    inside.see(running("a", "b"))
+    inside.see(running("a", "b", serial=8))
+    assert not inside.node.is_closed
+    inside.see(State(run="run", settings=SETTINGS, serial=20, reopened=1))
+    assert inside.node.is_closed
+
+
+def test_nobody_else_is_told_that_all_places_are_taken() -> None:
+    """Rule 22: neither who is in, nor a spare of a run that its users gave an id."""
+    inside, spare, admitted = asker(has_id=False), asker(), asker(has_id=False)
+    full = running("b", "c", "d")
+    admitted.see(full)
+    for serial in range(8, 12):
+        now = 4.0 * serial
+        inside.see(running("a", "b", "c", serial=serial), now)
+        spare.see(replace(full, serial=serial), now)
+        admitted.see(running("a", "b", "c", serial=serial, round=1, round_id="next"), now)
+    assert spare.told is None
+    assert isinstance(inside.told, Joined)
+    assert isinstance(admitted.told, Joined)
+    assert not inside.node.finished
+    assert not admitted.node.finished
 
 
 def test_node_without_an_id_is_told_that_all_places_are_taken() -> None:

@@ -3,6 +3,7 @@
 import pytest
 from msgspec.structs import replace
 
+from rendezvous_core import RendezvousGracefulExitError
 from rendezvous_core.protocol.node import Joined, Node
 from rendezvous_core.protocol.operations import Fetch, Put, Read, Remove, Steps, Wait, Write
 from rendezvous_core.records.ledger import Entry, pages
@@ -32,6 +33,7 @@ def ranked_last() -> tuple[Node, Steps, State]:
     steps = goer.live()
     state = running("b", "c", "d", "a", settings=settings, apart=Apart("ledger", 1, 4, 4, 0))
     tell(steps, {Read: (state.head, 1), Fetch: pages(state)}, Wait)
+    assert goer.state == state.head
     return goer, steps, state
 
 
@@ -109,3 +111,31 @@ def test_ledger_of_a_state_that_was_seen_anew_meanwhile_is_not_taken_for_its_own
         drains.send((write.state, 3, True))
     assert steps.send(pages(state)) == Read()
     assert heir.state == write.state
+
+
+def test_who_is_in_the_round_looks_which_ranks_are_to_go() -> None:
+    """Rule 24: it has looked for its own place alone."""
+    follower, steps, state = ranked_last()
+    steps.send(True)
+    assert type(steps.send((replace(state.head, serial=8, draining={"b": 5.0}), 2))) is Fetch
+    assert type(steps.send(pages(state))) is Wait
+    assert follower.leaving == {0: 5.0}
+    steps.send(True)
+    left = replace(state, serial=9, gone={"b": "left"}, spent={"b": 1}, apart=Apart("next", 1, 4, 3, 1))
+    assert type(steps.send((left.head, 3))) is Wait, "what it knows is enough"
+
+
+def test_spare_looks_once_a_round() -> None:
+    """Rule 24: until it is to go itself; then it has to know whether it is in."""
+    spare = node(settings=Settings(2, 4))
+    steps = spare.live()
+    state = running("b", "c", "d", "e", settings=Settings(2, 4), apart=Apart("ledger", 1, 4, 4, 0))
+    tell(steps, {Read: (state.head, 1), Fetch: pages(state)}, Wait)
+    steps.send(True)
+    left = replace(state, serial=8, gone={"b": "left"}, spent={"b": 1}, apart=Apart("next", 1, 4, 3, 1))
+    assert type(steps.send((left.head, 2))) is Wait
+    steps.send(True)
+    assert type(steps.send((replace(left.head, serial=9, draining={"a": 5.0}), 3))) is Fetch
+    assert spare.outcome is None
+    steps.send(pages(left))
+    assert isinstance(spare.outcome, RendezvousGracefulExitError)

@@ -3,7 +3,8 @@
 import pytest
 from msgspec.structs import replace
 
-from rendezvous_core import RendezvousStateError
+from rendezvous_core import RendezvousSecretError, RendezvousStateError
+from rendezvous_core.ports.sealed import SEALED
 from rendezvous_core.records.codec import (
     check_member,
     decode_member,
@@ -139,3 +140,20 @@ def test_what_cannot_be_read_is_named(decode: object, name: str) -> None:
         with pytest.raises(RendezvousStateError, match=f"^The {name}( of the rendezvous)? {problem}"):
             decode(data)
     assert decode_page(encode_page({"a": Entry(1)})) == {"a": Entry(1)}
+
+
+def test_what_cannot_be_read_says_what_to_do() -> None:
+    with pytest.raises(RendezvousStateError) as refused:
+        decode_page(b'{"v": 1}')
+    assert str(refused.value) == (
+        "The ledger is of protocol version 1, but this node speaks version 2: run the same release of "
+        "rendezvous-core on all nodes, or use a new run id."
+    )
+    with pytest.raises(RendezvousStateError) as refused:
+        decode_member(b" " * (MAX_MEMBER + 1))
+    assert str(refused.value) == (
+        "The member record of the rendezvous is corrupt: its 65537 bytes exceed the limit of 65536. "
+        "Something else writes to its key, or the key was damaged; remove it or use a new run id."
+    )
+    with pytest.raises(RendezvousSecretError, match=r"^The ledger "):
+        decode_page(SEALED + b"x")
