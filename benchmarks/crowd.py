@@ -3,6 +3,7 @@
 A node has a thread of the benchmark's only while it asks; one thread looks after all that are in a round.
 """
 
+import gc
 import logging
 import os
 import sys
@@ -13,7 +14,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from multiprocessing.connection import Connection
 from pathlib import Path
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from typing import Any, NamedTuple
 
 from benchmarks.contenders import Node, Plan, create
@@ -21,15 +22,14 @@ from benchmarks.contenders import Node, Plan, create
 _OPENERS = 4
 """So many nodes of a process connect at the same time."""
 
-_GLANCE = 0.02
-"""Seconds between two looks whether nodes were told."""
+_GLANCE = 0.002
+"""Seconds a node between two looks whether nodes were told: it must not take what they need."""
 
 _STACK = 1 << 20
 
-_MANY = 100
-_SWITCH = 0.05, 10.0
-"""Seconds after which a thread asks for another one's turn, in a process of less than `_MANY` nodes and of
-more: at Python's default, hundreds of waiting threads do nothing else."""
+_SWITCH = 10.0
+"""Seconds after which a thread asks for another one's turn: at Python's default, hundreds of waiting threads
+do nothing else. None of them goes on for long."""
 
 _YIELDING = 19
 """How nice a process of many nodes is to others."""
@@ -46,6 +46,10 @@ class Met(NamedTuple):
     """Seconds of processor time of the process meanwhile."""
     coordinator: float
     """The same of the thread that coordinates, if it is here."""
+    asked: int
+    """How many nodes had asked."""
+    joined: int
+    """How many of them are in the round; fewer than all where time ran out."""
 
 
 class Use(NamedTuple):
@@ -69,19 +73,24 @@ class Crowd:
         """Create the handlers, which connects them."""
         with ThreadPoolExecutor(_OPENERS) as openers:
             self._nodes = list(openers.map(create, [plan] * self._size))
+        gc.collect()
+        gc.freeze()  # a process of one node has not so many objects to look through
 
-    def meet(self, world_size: int) -> Met:
-        """Have all ask, and wait until all are in a round of so many nodes."""
+    def meet(self, world_size: int, limit: float) -> Met:
+        """Have all ask, and wait until all are in a round of so many nodes, for at most so many seconds."""
         began, used = time.monotonic(), time.process_time()
         for node in self._nodes:
             self._ask(node)
-        return Met(began, self._gather(world_size), time.process_time() - used, self._coordination())
+        asked = len(self._nodes)
+        ranked, joined = self._gather(asked, world_size, began + limit)
+        return Met(began, ranked, time.process_time() - used, self._coordination(), asked, joined)
 
-    def serve(self, world_size: int) -> Met:
+    def serve(self, world_size: int, limit: float) -> Met:
         """Have each ask as soon as it is told that it should, and wait as `meet` does."""
         calm, told = list(self._nodes), 0.0
+        deadline = time.monotonic() + limit
         used, coordinated = time.process_time(), self._coordination()
-        while calm:
+        while calm and time.monotonic() < deadline:
             roused = [node for node in calm if node.is_called()]
             if roused:
                 if not told:
@@ -90,9 +99,11 @@ class Crowd:
                 for node in roused:
                     self._ask(node)
                 calm = [node for node in calm if node not in roused]
-            time.sleep(_GLANCE)
-        ranked = self._gather(world_size)
-        return Met(told, ranked, time.process_time() - used, self._coordination() - coordinated)
+            time.sleep(_GLANCE * len(self._nodes))
+        asked = len(self._nodes) - len(calm)
+        ranked, joined = self._gather(asked, world_size, deadline)
+        took = time.process_time() - used, self._coordination() - coordinated
+        return Met(told, ranked, *took, asked, joined)
 
     def use(self) -> Use:
         """Tell what was used so far."""
@@ -111,17 +122,21 @@ class Crowd:
 
         threading.Thread(target=ask, daemon=True).start()
 
-    def _gather(self, world_size: int) -> float:
+    def _gather(self, asked: int, world_size: int, deadline: float) -> tuple[float, int]:
+        """Return when the last one had its rank, and how many have got theirs in time."""
         latest = 0.0
-        for _ in self._nodes:
-            told = self._ranked.get()
+        for joined in range(asked):
+            try:
+                told = self._ranked.get(timeout=max(0.0, deadline - time.monotonic()))
+            except Empty:
+                return latest, joined
             if isinstance(told, Exception):
                 raise told
             at, size = told
             if size != world_size:
                 raise RuntimeError(f"a round of {size} nodes has formed, not of {world_size}")
             latest = max(latest, at)
-        return latest
+        return latest, asked
 
     def _coordination(self) -> float:
         clocks = [time.pthread_getcpuclockid(node.lister) for node in self._nodes if node.lister is not None]
@@ -134,8 +149,8 @@ def run(pipe: Connection, size: int) -> None:
     if size > 1:
         # Where nodes are deployed, they take no turns of the server's, and of who coordinates.
         os.nice(_YIELDING)
+        sys.setswitchinterval(_SWITCH)
     threading.stack_size(_STACK)
-    sys.setswitchinterval(_SWITCH[size > _MANY])
     crowd = Crowd(size)
     try:
         while True:

@@ -4,7 +4,7 @@ Of these one asks first, and so coordinates, and the other one is killed.
 """
 
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from multiprocessing import connection, get_context
 from typing import Any
@@ -16,6 +16,9 @@ from benchmarks.group import GroupError, parts
 
 _AHEAD = 0.2
 """Seconds by which the first node comes before the others."""
+
+_GRACE = 60.0
+"""Seconds that a process may take to say how far its nodes have come."""
 
 
 class Gathering:
@@ -43,12 +46,20 @@ class Gathering:
     def meet(self, limit: float) -> tuple[float, list[Met]]:
         """Have all ask, one of them first; return when the others did, and how each process has met."""
         first, *others = self._pipes
-        first.send(("meet", self._plan.max_nodes))
+        order = "meet", self._plan.max_nodes, limit
+        first.send(order)
         time.sleep(_AHEAD)
         began = time.monotonic()
         for pipe in others:
-            pipe.send(("meet", self._plan.max_nodes))
-        return began, self.answers(limit)
+            pipe.send(order)
+        return began, self._met(self._plan.max_nodes, limit)
+
+    def meet_again(self, limit: float) -> Callable[[], list[Met]]:
+        """Have each ask as soon as it is told; return what waits for how they have met without the last."""
+        nodes = self._plan.max_nodes - 1
+        for pipe in self._pipes[:-1]:
+            pipe.send(("serve", nodes, limit))
+        return lambda: self._met(nodes, limit)
 
     def have(self, what: str, *arguments: Any, limit: float) -> list[Any]:
         """Have all processes do something; return what each has answered."""
@@ -74,6 +85,13 @@ class Gathering:
                 found.append(answer)
                 awaited.discard(pipe)
         return found
+
+    def _met(self, nodes: int, limit: float) -> list[Met]:
+        met: list[Met] = self.answers(limit + _GRACE)
+        asked, joined = sum(each.asked for each in met), sum(each.joined for each in met)
+        if joined < nodes:
+            raise GroupError(f"after {limit:g} s {asked} of {nodes} had asked, and {joined} were ranked")
+        return met
 
     def kill_last(self) -> float:
         """Kill the node that is alone in its process; return when that was."""

@@ -20,8 +20,6 @@ from benchmarks.terms import Size, Terms
 
 PAGE = Path(__file__).with_name("LARGE.md")
 DEFAULT = ("redis", "etcd-v3", "sqlite", "c10d")
-_INTERVALS = 2
-"""For how many keep-alive intervals a group is watched that runs."""
 _OPENING = 300.0
 """Seconds that all nodes may take to connect."""
 _LAST_CALL = 300.0
@@ -59,7 +57,7 @@ COLUMNS: dict[str, dict[str, str]] = {
 
 def interval(nodes: int, seconds: float) -> float:
     """How often nodes are to beat: more rarely where this machine could not do it for all of them."""
-    return max(seconds, nodes / 750)
+    return max(seconds, nodes / 300)
 
 
 def measure(contender: str, endpoint: str, size: Size, options: argparse.Namespace, row: Row) -> None:
@@ -88,21 +86,21 @@ def measure(contender: str, endpoint: str, size: Size, options: argparse.Namespa
         row["coordinator, CPU"] = sum(each.coordinator for each in met)
         time.sleep(beat)  # the first heartbeats of a round are more
         rested = read()
-        time.sleep(_INTERVALS * beat)
+        time.sleep(beat)
         ran = read()
-        row["requests"] = (ran.requests - rested.requests) / (size.nodes * _INTERVALS)
-        row["bytes"] = (ran.bytes - rested.bytes) / (size.nodes * _INTERVALS)
+        row["requests"] = (ran.requests - rested.requests) / size.nodes
+        row["bytes"] = (ran.bytes - rested.bytes) / size.nodes
         uses: list[Use] = gathering.have("use", limit=60)
         if meter is not None:
             row["server, CPU"] = formed.processor - at_first.processor
             row["connections"], row["server, MiB"] = ran.connections, ran.memory / 2**20
         row["threads"] = sum(use.threads for use in uses) / size.nodes
         row["node, KiB"] = sum(use.memory for use in uses) / size.nodes / 1024
-        gathering.order("serve", size.nodes - 1)
+        survivors = gathering.meet_again(terms.window + options.limit)
         killed = gathering.kill_last()
         time.sleep(terms.window - beat)  # nobody can know yet
         calm = meter and meter(endpoint)
-        met = gathering.answers(terms.window + beat + options.limit)
+        met = survivors()
         if meter is not None and calm is not None:
             row["server, again"] = meter(endpoint).processor - calm.processor
         row["told"] = max(each.told for each in met) - killed
@@ -131,7 +129,7 @@ def merged(page: Path, name: str, results: dict[tuple[Size, str], Row]) -> str:
 
 
 def main(argv: list[str]) -> int:
-    """Measure, print each line when it is known, and write the page if asked to."""
+    """Measure, print each line when it is known, and write those that are whole into the page if asked to."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.large", description=__doc__)
     parser.add_argument(
         "--sizes", type=Size.read, nargs="+", default=[Size(64, 8), Size(1000, 20)], metavar="NODES/PROCESSES"
@@ -141,7 +139,7 @@ def main(argv: list[str]) -> int:
         "--keep-alive-interval",
         type=float,
         default=5,
-        help="seconds; a second for each 750 nodes if that is more",
+        help="seconds; a second for each 300 nodes if that is more",
     )
     parser.add_argument("--limit", type=float, default=120, help="seconds that a round may take")
     parser.add_argument("--busy", action="store_true", help="say that others had a part of the machine")
@@ -159,13 +157,16 @@ def main(argv: list[str]) -> int:
     limits = raise_limits()
     prepare(options.contenders)
     results: dict[tuple[Size, str], Row] = {}
+    failed = 0
     for each in options.sizes:
         for contender in options.contenders:
-            row = results[each, contender] = {}
+            row: Row = {}
             try:
                 with SERVERS[CONTENDERS[contender].server]() as endpoint:
                     measure(contender, endpoint, each, options, row)
+                results[each, contender] = row
             except GroupError as error:
+                failed = 1
                 print(f"{contender}, {each} nodes: {error}", file=sys.stderr, flush=True)
             line = ", ".join(
                 f"{name} {format(row[name], form)}"
@@ -177,13 +178,13 @@ def main(argv: list[str]) -> int:
     if options.write:
         command = shlex.join(["python", "-m", "benchmarks.large", *argv])
         how = (
-            f"Keep-alive every {options.keep_alive_interval:g} s, in larger groups a second for each 750 "
+            f"Keep-alive every {options.keep_alive_interval:g} s, in larger groups a second for each 300 "
             "nodes; dead after three times as long. This process and all that it starts had these limits: "
             f"{', '.join(limits)}."
         )
         parts = {name: merged(options.write, name, results) for name in COLUMNS}
         write(options.write, {"about": taken(how, command, busy=options.busy), **parts})
-    return 0
+    return failed
 
 
 if __name__ == "__main__":

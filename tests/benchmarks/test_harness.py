@@ -49,6 +49,18 @@ def test_several_nodes_of_a_process(tmp_path: Path) -> None:
     assert page.read_text().count("| 5/2 | sqlite |") == len(large.COLUMNS)
 
 
+def test_a_large_group_that_does_not_form(tmp_path: Path) -> None:
+    """It is told how far it came; the page gets no line of it."""
+    page = tmp_path / "LARGE.md"
+    page.write_text(PAGE.with_name("LARGE.md").read_text())
+    at_once = ["--contenders", "sqlite", "--sizes", "5/2", "--keep-alive-interval", "0.3", "--limit", "0"]
+    command = [sys.executable, "-m", "benchmarks.large", *at_once, "--write", str(page)]
+    ran = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=200, check=False)
+    assert ran.returncode == 1
+    assert "sqlite, 5/2 nodes: after 0 s 5 of 5 had asked, and" in ran.stderr
+    assert "| 5/2 |" not in page.read_text()
+
+
 def test_the_page_has_a_place_for_each_table(tmp_path: Path) -> None:
     """Written twice, the second stands; nothing else of the page changes."""
     page = tmp_path / "README.md"
