@@ -71,7 +71,7 @@ BITES = [
     Bite(
         "Rule 7: who is done keeps its seat",
         decision._count_waiting,
-        "if len(state.roster) - departed >= settings.most:",
+        "if len(state.roster) - state.departed >= settings.most:",
         "if active >= settings.most:",
         asks.participants_are_done,
     ),
