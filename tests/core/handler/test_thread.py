@@ -17,7 +17,7 @@ from rendezvous_core import (
 from rendezvous_core.dynamic import thread as thread_module
 from rendezvous_core.dynamic.wishes import Ask, Quit, Stop
 from rendezvous_core.ports.errors import RendezvousBackendLostError
-from rendezvous_core.protocol.operations import Operation, Read
+from rendezvous_core.protocol.operations import Operation, Read, Rest
 from tests.core.handler.bench import JOINED, Bench, Clock, errand, raising
 from tests.core.handler.groups import PATIENCE
 
@@ -126,6 +126,57 @@ def test_a_thread_that_fails_says_so_to_who_waits(
         assert record.exc_info[1] is failure
     assert driver.wait(lambda: not driver.is_running, time.monotonic() + PATIENCE)
     assert driver not in thread_module._running
+
+
+def test_a_node_lives_on_the_answers_to_its_operations(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    heard: list[object] = []
+    lives: list[float] = []
+
+    def live() -> Generator[Operation, Any, None]:
+        lives.append(bench.node.now)
+        bench.node.finished = len(lives) == 2
+        bench.clock.now += 1
+        heard.append((yield Read()))
+        heard.append(bench.node.now)
+        bench.backend.error = RendezvousConnectionError("away")
+        with pytest.raises(RendezvousConnectionError, match="away"):
+            yield Read()
+        bench.backend.error = None
+
+    monkeypatch.setattr(bench.node, "live", live)
+    ask = Ask()
+    bench.driver._inbox.put(ask)
+    bench.driver._work()
+    assert heard == [None, 101.0, None, 102.0]
+    assert lives == [100.0, 101.0]
+    assert (ask.is_answered, ask.answer) == (True, None)
+
+
+def test_who_is_to_end_does_so_in_the_middle_of_its_life(bench: Bench) -> None:
+    bench.in_round()
+    stop, done = Stop(close_backend=True), errand(raising(result="done"))
+    bench.driver._inbox.put(done)
+    bench.driver._inbox.put(stop)
+    bench.driver._work()
+    assert (done.answer, stop.answer, bench.node.finished) == ("done", True, True)
+    assert bench.driver.view.finished
+    assert bench.closed == [None]
+
+
+def test_a_thread_lives_until_the_last_errand_is_done(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    later = errand(raising(RendezvousConnectionError("away"), result="done"), insists=True)
+    rests: list[float] = []
+
+    def rest(operation: Rest) -> bool:
+        rests.append(operation.seconds)
+        bench.clock.now += operation.seconds
+        return False
+
+    monkeypatch.setattr(bench.driver, "_await", rest)
+    bench.driver._inbox.put(later)
+    bench.driver._work()
+    assert later.answer == "done"
+    assert rests == pytest.approx([0.01])
 
 
 def test_a_node_is_dropped_and_its_backend_stays(bench: Bench) -> None:

@@ -82,8 +82,8 @@ def test_what_a_former_wait_tells_is_news_only_if_something_changed(
 
 
 def test_news_that_came_during_something_else_ends_the_next_wait(bench: Bench) -> None:
-    bench.driver._waits.append(("a", None))
-    bench.hear(_Waited(("a", None), True))
+    bench.driver._waits.extend([("a", None), ("b", None)])
+    bench.hear(_Waited(("a", None), True), _Waited(("b", None), False))
     assert awaited(bench, Wait("now", None, 2.0)) == (True, [])
     assert not bench.driver._changed
 
