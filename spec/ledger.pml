@@ -1,8 +1,8 @@
 /* Rule 24 of docs/protocol.md by itself: the ledger of a large group is in pages, and the state names it.
  *
- * Of a state here is only what the ledger needs: whether a round runs, and which; who coordinates; which ledger is its
- * own. Of a ledger only of which round it speaks. Each change of either is a new ledger, as are the departures within
- * a round. Node i is on page i % PAGES, and has rank i.
+ * Of a state here is only what the ledger needs: whether there is a round, and which, over when there is another; who
+ * coordinates; which ledger is its own. Of a ledger only of which round it speaks. Each change of either is a new
+ * ledger, as are the departures within a round. Node i is on page i % PAGES, and has rank i.
  */
 #ifndef NODES
 #define NODES 2
@@ -22,9 +22,10 @@
 
 #define NOBODY NODES
 #define NONE 0
-#define LEDGERS 12
 #define ALL ((1 << PAGES) - 1)
 #define each(i) i : 0 .. NODES - 1
+
+#include "observed_ledger.pml"
 
 typedef Head { bool there, runs; byte round, names, coordinator };
 Head head;                  /* what stands; changed by compare-and-set alone */
@@ -50,21 +51,22 @@ bool valid[NODES];          /* and whether its token still is */
 
 byte faults = FAULTS, changes = CHANGES;
 bool lost, gave_up;         /* whether anything stored was lost, and any answer */
-hidden byte j, k;
+hidden byte b, j, k;
 
 #define whole(i) (seen[i].names == NONE || kept[i] == seen[i].names)
-#define lives(i) (!crashed[i])
-#define idle(i) (lives(i) && !files[i] && !drops[i])
-#define knows(i) (idle(i) && !stale[i] && seen[i].there)
+#define lives(i) (going && !crashed[i])
+#define idle(i) (lives(i) && !plan[i].there && !drops[i])
+#define sees(i) (lives(i) && !plan[i].there && !stale[i] && seen[i].there)
+#define knows(i) (sees(i) && !drops[i])
 #define leads(i) (seen[i].coordinator == i)
 #define asks(i) (seen[i].runs && told[i] != seen[i].round)
 #define finds(i, pages) ((stored[seen[i].names] & (pages)) == (pages))
 #define has_said(i) (missed[i] == seen[i].names && misses[i] == seen[i].names)
-#define page_of(i) (1 << ((i) % PAGES))
 #if NODES == 2
 #define is_missed(ledger) (misses[0] == ledger || misses[1] == ledger)
 #else
-#define is_missed(ledger) (misses[0] == ledger || misses[1] == ledger || misses[2] == ledger)
+#define is_missed(ledger) (misses[0] == ledger || misses[1] == ledger || misses[2] == ledger || \
+                           misses[NODES - 1] == ledger)
 #endif
 
 inline copy(to, from) {
@@ -72,8 +74,14 @@ inline copy(to, from) {
     to.coordinator = from.coordinator
 }
 
-inline stands(new) {
+inline stands(new, i) {
+    observe_state(new, i);
     copy(head, new);
+    for (each(k)) { current[k] = false; valid[k] = false }
+}
+
+inline forget() {
+    head.there = false;
     for (each(k)) { current[k] = false; valid[k] = false }
 }
 
@@ -96,9 +104,8 @@ inline miss(i) {
 
 /* Begin to write `plan[i]`, which differs from the state in its ledger. */
 inline begin(i) {
-    assert(ledgers < LEDGERS);
-    plan[i].names = ledgers; says[ledgers] = plan[i].round; files[i] = ledgers; next[i] = 0;
-    ledgers = ledgers + 1
+    choose_ledger(i);
+    plan[i].names = files[i]; says[files[i]] = plan[i].round; next[i] = 0
 }
 
 inline end(i) { files[i] = NONE; next[i] = 0; plan[i].there = false; plan[i].runs = false; plan[i].round = 0;
@@ -120,10 +127,10 @@ inline write(i) {
         :: j -> kept[i] = j
         :: else
         fi;
-        stands(plan[i]);
+        stands(plan[i], i);
         read(i)
-    :: current[i] && faults -> faults--; gave_up = true; stands(plan[i]); stale[i] = true    /* the answer is lost */
-    :: !valid[i] && faults -> faults--; gave_up = true; stale[i] = true;
+    :: current[i] && faults -> fail(); stands(plan[i], i); stale[i] = true                   /* the answer is lost */
+    :: !valid[i] && faults && !IS_REPLAY -> fail(); stale[i] = true;
         copy(late[i], plan[i]); valid[i] = current[i]
     :: !current[i] ->
         drops[i] = j;
@@ -138,52 +145,83 @@ inline write(i) {
 proctype node(byte i) {
     do
     :: atomic { idle(i) && head.there && (!current[i] || stale[i]) -> read(i) }
+#ifdef REPLAY
+    :: atomic { is_next(RETURN, i) && says[what[at]] && told[i] == says[what[at]] && returned[i] != told[i] && going ->
+        returned[i] = told[i]; go_on()
+      }
+    /* An answer that gets lost, or is of others. */
+    :: atomic { knows(i) && seen[i].names && is_answered(i, which[at], finds(i, which[at])) -> go_on() }
+#endif
     /* Who follows looks for itself alone; who has all of it need not look. */
-    :: atomic { knows(i) && asks(i) && whole(i) -> tell(i, seen[i].names) }
-    :: atomic { knows(i) && asks(i) && !whole(i) && finds(i, page_of(i)) -> tell(i, seen[i].names) }
-    :: atomic { knows(i) && asks(i) && !whole(i) && !finds(i, page_of(i)) && !has_said(i) -> miss(i) }
+    :: atomic { sees(i) && asks(i) && whole(i) -> tell(i, seen[i].names) }
+    :: atomic { knows(i) && asks(i) && !whole(i) && finds(i, page_of(i)) && is_answered(i, page_of(i), 1) ->
+        tell(i, seen[i].names); go_on()
+      }
+    :: atomic { knows(i) && asks(i) && !whole(i) && !finds(i, page_of(i)) && !has_said(i) &&
+                is_answered(i, page_of(i), 0) ->
+        miss(i); go_on()
+      }
     /* The first ranks have all of it. */
-    :: atomic { knows(i) && i < HEIRS && !asks(i) && !whole(i) && finds(i, ALL) -> kept[i] = seen[i].names }
-    :: atomic { knows(i) && i < HEIRS && !asks(i) && !whole(i) && !finds(i, ALL) && !has_said(i) -> miss(i) }
+    :: atomic { knows(i) && i < HEIRS && !asks(i) && !whole(i) && finds(i, ALL) && is_answered(i, ALL, 1) ->
+        kept[i] = seen[i].names; go_on()
+      }
+    :: atomic { knows(i) && i < HEIRS && !asks(i) && !whole(i) && !finds(i, ALL) && !has_said(i) &&
+                is_answered(i, ALL, 0) ->
+        miss(i); go_on()
+      }
     /* Rule 10. */
-    :: atomic { knows(i) && current[i] && !leads(i) &&
+    :: atomic { knows(i) && current[i] && !leads(i) && stands_next(i) &&
                 (seen[i].coordinator == NOBODY || crashed[seen[i].coordinator] || faults) ->
         if
         :: seen[i].coordinator == NOBODY || crashed[seen[i].coordinator]
-        :: else -> faults--
+        :: else -> befall()
         fi;
         copy(plan[i], seen[i]); plan[i].coordinator = i; write(i)
       }
     /* The coordinator has all of it before it decides. */
-    :: atomic { knows(i) && leads(i) && !whole(i) && finds(i, ALL) -> kept[i] = seen[i].names }
-    :: atomic { knows(i) && leads(i) && !whole(i) && !finds(i, ALL) && missed[i] != seen[i].names -> miss(i) }
-    :: atomic { knows(i) && leads(i) && !whole(i) && !finds(i, ALL) && missed[i] == seen[i].names ->
-        assert(lost || !current[i]);
-        copy(plan[i], seen[i]); plan[i].runs = false; plan[i].round = 0; plan[i].names = NONE; write(i)
+    :: atomic { knows(i) && leads(i) && !whole(i) && finds(i, ALL) && is_answered(i, ALL, 1) ->
+        kept[i] = seen[i].names; go_on()
       }
-    :: atomic { knows(i) && leads(i) && whole(i) && !seen[i].runs -> copy(plan[i], seen[i]); form(i) }
-    :: atomic { knows(i) && leads(i) && whole(i) && seen[i].runs && changes ->
-        changes--; copy(plan[i], seen[i]);
+    :: atomic { knows(i) && leads(i) && !whole(i) && !finds(i, ALL) && missed[i] != seen[i].names &&
+                is_answered(i, ALL, 0) ->
+        miss(i); go_on()
+      }
+    :: atomic { knows(i) && leads(i) && !whole(i) && !finds(i, ALL) && missed[i] == seen[i].names &&
+                is_answered(i, ALL, 0) ->
+        go_on();
+        assert(lost || !current[i]);
+        copy(plan[i], seen[i]); plan[i].runs = false; plan[i].round = 0; plan[i].names = NONE;
+        if
+        :: true
+        :: form(i)
+        fi
+      }
+    :: atomic { knows(i) && leads(i) && whole(i) && !seen[i].runs && stores(i) -> copy(plan[i], seen[i]); form(i) }
+    :: atomic { knows(i) && leads(i) && whole(i) && seen[i].names && changes && stores(i) ->
+        change(); copy(plan[i], seen[i]);
         if
         :: begin(i)
         :: form(i)
         fi
       }
-    :: atomic { knows(i) && leads(i) && whole(i) && seen[i].names && is_missed(seen[i].names) ->
+    :: atomic { knows(i) && leads(i) && whole(i) && seen[i].names && is_missed(seen[i].names) && stores(i) ->
         copy(plan[i], seen[i]); begin(i)
       }
     /* All pages are there before the state that names them. */
-    :: atomic { lives(i) && files[i] && next[i] < PAGES ->
+    :: atomic { lives(i) && files[i] && next[i] < PAGES && is_stored(i) ->
+        go_on();
         stored[files[i]] = stored[files[i]] | (1 << next[i]); next[i] = next[i] + 1
       }
-    :: atomic { lives(i) && files[i] && next[i] == PAGES -> write(i) }
-    :: atomic { lives(i) && drops[i] -> stored[drops[i]] = 0; drops[i] = NONE }
+    :: atomic { lives(i) && plan[i].there && next[i] == (files[i] -> PAGES : 0) && (!current[i] || stands_next(i)) ->
+        write(i)
+      }
+    :: atomic { lives(i) && drops[i] && is_dropped(i) -> go_on(); stored[drops[i]] = 0; drops[i] = NONE }
     /* Rule 11: its pages are stored anew by who has them; who has not names the ledger that it knows of. */
     :: atomic { idle(i) && !head.there && seen[i].there ->
         current[i] = true; copy(plan[i], seen[i]); plan[i].coordinator = i;
         if
         :: whole(i) && seen[i].names -> begin(i)
-        :: else -> write(i)
+        :: else
         fi
       }
     od
@@ -191,18 +229,26 @@ proctype node(byte i) {
 
 proctype fate(byte i) {
     do
-    :: atomic { faults && lives(i) -> faults--; gave_up = true; crashed[i] = true }
-    :: atomic { faults && lives(i) && files[i] -> faults--; gave_up = true; stale[i] = true; end(i) }   /* a request is lost */
-    :: atomic { valid[i] -> stands(late[i]) }
-    :: atomic { faults && i == 0 && head.there && head.names -> faults--; lost = true;
+    :: atomic { faults && lives(i) && !IS_REPLAY -> fail(); crashed[i] = true }
+    /* A request is lost. */
+    :: atomic { faults && lives(i) && plan[i].there && has_lost(i) -> fail(); stale[i] = true; end(i) }
+    :: atomic { faults && lives(i) && drops[i] -> fail(); drops[i] = NONE }
+#ifndef REPLAY
+    :: atomic { valid[i] -> stands(late[i], i) }
+    :: atomic { faults && i == 0 && head.there && head.names -> befall(); lost = true;
         if
         :: stored[head.names] = 0
         :: stored[head.names] = stored[head.names] & 1
         fi
       }
-    :: atomic { faults && i == 0 && head.there -> faults--; lost = true; head.there = false;
-        for (each(k)) { current[k] = false; valid[k] = false }
+    :: atomic { faults && i == 0 && head.there -> befall(); lost = true; forget() }
+#else
+    :: atomic { going && i == 0 && is_next(LOSS, 0) -> lost = true;
+        for (k : 1 .. LEDGERS - 1) { stored[k] = stored[k] & what[at] }
+        go_on()
       }
+    :: atomic { going && i == 0 && is_next(OBLIVION, 0) -> lost = true; forget(); go_on() }
+#endif
     od
 }
 
@@ -213,17 +259,20 @@ proctype fate(byte i) {
 #define all_settled (is_settled(0) && is_settled(1) && is_settled(2))
 #endif
 
+#ifndef REPLAY
 active proctype judge() {
     timeout ->
     assert(all_settled);                                                         /* progress */
     for (k : 1 .. LEDGERS - 1) { assert(lost || gave_up || !stored[k] || k == head.names) }   /* nothing is left */
 }
+#endif
 
 init {
     atomic {
         byte i;
         head.there = true; head.coordinator = NOBODY;
         for (each(i)) { read(i) }
+        prepare();
         for (each(i)) { run node(i); run fate(i) }
     }
 }

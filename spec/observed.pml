@@ -50,7 +50,8 @@ inline prepare() { skip }
 
 #else
 
-/* A recorded run: `sight` reads it from the file that $TRACE names, before the first step. */
+/* A recorded run. Given of it is how often each user asks, where that was not recorded, who may have quit, or stopped,
+ * and of which kinds of events all were recorded. */
 #define ASK 0
 #define QUIT 1
 #define STOP 2
@@ -61,56 +62,42 @@ inline prepare() { skip }
 #define CLOSED 7
 #define RETURN 8
 #define KINDS 9
-#define LONGEST 1000
 #define UNKNOWN 255
 #define OUT 254
 
-hidden byte watched[KINDS];       /* whether all of that kind were recorded */
-hidden short length;
-hidden byte kind[LONGEST], who[LONGEST], what[LONGEST], which[LONGEST], many[LONGEST];
-hidden byte ranks[LONGEST * NODES];
-hidden byte limit[NODES];         /* how often a user asks, where that was not recorded, */
-hidden byte quitters, stoppers;   /* and who may have quit, or stopped */
-short at;                         /* so far the run is explained */
-bool wrong;                       /* what was recorded is something else */
+#define GIVEN (NODES + 2 + KINDS)
+#define limit(i) given[i]
+#define quitters given[NODES]
+#define stoppers given[NODES + 1]
+#define watched(a) given[NODES + 2 + a]
 #define IS_REPLAY 1
+#include "recorded.pml"
 
-c_code { \#include "sight.h" };
-
-#define is_next(a, i) (at < length && kind[at] == a && who[at] == i)
-#define going (!wrong)
+#define rank_of(i) of_each[at * NODES + i]
 #define can_act(i) (condition[i] == up && !wrong)
 #define can_serve(i) (!wrong)     /* what a node sent before it stopped arrives after that */
-#define can_ask(i) (can_act(i) && (watched[ASK] -> is_next(ASK, i) : \
-                                   ticket[i] < limit[i] && (!busy[i] || (inside[i] && told[i]))))
-#define can_quit(i) (can_act(i) && busy[i] && (watched[QUIT] -> is_next(QUIT, i) : IN(quitters, i) && intent[i] == join))
+#define can_ask(i) (can_act(i) && (watched(ASK) -> is_next(ASK, i) : \
+                                   ticket[i] < limit(i) && (!busy[i] || (inside[i] && told[i]))))
+#define can_quit(i) (can_act(i) && busy[i] && (watched(QUIT) -> is_next(QUIT, i) : IN(quitters, i) && intent[i] == join))
 #define can_close(i) (going && busy[i] && is_next(CLOSED, 0))
-#define can_stop(i) (can_act(i) && (watched[STOP] -> is_next(STOP, i) : IN(stoppers, i)))
-#define can_go(i) (going && condition[i] == paused && (watched[GO] -> is_next(GO, i) : true))
+#define can_stop(i) (can_act(i) && (watched(STOP) -> is_next(STOP, i) : IN(stoppers, i)))
+#define can_go(i) (going && condition[i] == paused && (watched(GO) -> is_next(GO, i) : true))
 #define is_told_gone(i) is_next(DEPART, i)
-#define is_told_in(i) (!is_next(ROUND, 0) || ranks[at * NODES + i] != OUT)
-#define is_told_rank(i, r) (!is_next(ROUND, 0) || ranks[at * NODES + i] == r || ranks[at * NODES + i] == UNKNOWN)
+#define is_told_in(i) (!is_next(ROUND, 0) || rank_of(i) != OUT)
+#define is_told_rank(i, r) (!is_next(ROUND, 0) || rank_of(i) == r || rank_of(i) == UNKNOWN)
 
-inline expect(a, i, matches) {
-    if
-    :: !watched[a]
-    :: watched[a] && is_next(a, i) && (matches) -> at++; c_code { note(now.at); }
-    :: watched[a] && !(is_next(a, i) && (matches)) -> wrong = true
-    fi
-}
 inline observe_ask(i) { expect(ASK, i, true) }
 inline choose_intent(i) {
     if
-    :: watched[QUIT] ->
+    :: watched(QUIT) ->
         if
         :: what[at] == 1 && !(inside[i] && told[i]) && intent[i] == join -> intent[i] = cancel
         :: what[at] == 2 -> intent[i] = leave
         :: what[at] == 3 -> intent[i] = done
         :: else
         fi;
-        at++;
-        c_code { note(now.at); }
-    :: !watched[QUIT] ->
+        go_on()
+    :: !watched(QUIT) ->
         faults--;
         if
         :: intent[i] = leave
@@ -134,8 +121,8 @@ inline observe_closing() { expect(CLOSED, 0, true) }
 inline observe_round() {
     b = which[at] == round && many[at] == size;
     for (each(k)) {
-        b = b && (ranks[at * NODES + k] == UNKNOWN ||
-                  ranks[at * NODES + k] == (seat[k] -> rank[k] : OUT))
+        b = b && (rank_of(k) == UNKNOWN ||
+                  rank_of(k) == (seat[k] -> rank[k] : OUT))
     }
     expect(ROUND, 0, b)
 }
@@ -145,11 +132,6 @@ inline observe_go(i) { expect(GO, i, true) }
 inline prepare() {
     c_code { sight(); };
     faults = 200
-}
-
-/* It stops where all is explained, which is what was asked for. */
-active proctype reader() {
-    atomic { at == length && !wrong -> assert(false) }
 }
 
 #endif

@@ -1,4 +1,4 @@
-/* Reads a recorded run: what was watched, and one event a line; says how far it could be explained. */
+/* Reads a recorded run: what is given of it as a whole, and one event a line; says how far it could be explained. */
 static int furthest = -1;
 
 static void sight(void)
@@ -9,17 +9,18 @@ static void sight(void)
         perror("TRACE");
         exit(1);
     }
-    for (int i = 0; i < NODES; i++) fscanf(file, "%d", &value), limit[i] = value;
-    fscanf(file, "%d", &value), quitters = value;
-    fscanf(file, "%d", &value), stoppers = value;
-    for (int i = 0; i < 9; i++) fscanf(file, "%d", &value), watched[i] = value;
+    for (int i = 0; i < sizeof given; i++) fscanf(file, "%d", &value), given[i] = value;
     for (length = 0; fscanf(file, "%d", &value) == 1; length++) {
+        if (length == sizeof kind) {
+            fprintf(stderr, "TRACE: more than %d events\n", length);
+            exit(1);
+        }
         kind[length] = value;
         fscanf(file, "%d", &value), who[length] = value;
         fscanf(file, "%d", &value), what[length] = value;
         fscanf(file, "%d", &value), which[length] = value;
         fscanf(file, "%d", &value), many[length] = value;
-        for (int i = 0; i < NODES; i++) fscanf(file, "%d", &value), ranks[length * NODES + i] = value;
+        for (int i = 0; i < NODES; i++) fscanf(file, "%d", &value), of_each[length * NODES + i] = value;
     }
     fclose(file);
 }

@@ -1,5 +1,6 @@
 """The server of the simulated world."""
 
+from collections.abc import Collection
 from typing import TYPE_CHECKING, Any
 
 from rendezvous_core.protocol.operations import Drop, Fetch, File, List, Put, Read, Remove, Steps, Wait, Write
@@ -20,7 +21,7 @@ class Backend:
         self.world = world
         self.state: State | None = None
         """Whole, wherever its ledger is kept."""
-        self.ledgers: dict[str, list[Page]] = {}
+        self.ledgers: dict[str, dict[int, Page]] = {}
         self.filed: dict[str, list[Page]] = {}
         """All ledgers that ever were."""
         self.version = 0
@@ -65,10 +66,11 @@ class Backend:
                 return None if self.state is None else (self.state.head, self.token, written)
             case File(ledger, pages):
                 assert ledger not in self.filed, "a ledger is never overwritten"
-                self.ledgers[ledger] = self.filed[ledger] = list(pages)
+                self.filed[ledger] = list(pages)
+                self.ledgers[ledger] = dict(enumerate(pages))
             case Fetch(ledger, numbers):
-                there = self.ledgers.get(ledger)
-                return None if there is None else [there[number] for number in numbers]
+                there = self.ledgers.get(ledger, {})
+                return [there[number] for number in numbers] if there.keys() >= set(numbers) else None
             case Drop(ledger, _):
                 self.ledgers.pop(ledger, None)
             case Put(member, announce):
@@ -167,13 +169,15 @@ class Backend:
         if reissue:
             self.version = snapshot[2] - 1
         apart = snapshot[0] and snapshot[0].apart
-        self.ledgers = {apart.id: self.filed[apart.id]} if apart else {}
+        self.ledgers = {apart.id: dict(enumerate(self.filed[apart.id]))} if apart else {}
         self.put_state(snapshot[0])
 
-    def lose_ledger(self) -> None:
-        self.world.note("ledger lost")
+    def lose_ledger(self, left: Collection[int] = ()) -> None:
+        """Lose all pages, or all but some, of every ledger that there is."""
+        self.world.note("ledger lost", *left)
         self.lossless = False
-        self.ledgers = {}
+        kept = {id: {n: pages[n] for n in left if n in pages} for id, pages in self.ledgers.items()}
+        self.ledgers = {id: pages for id, pages in kept.items() if pages}
 
     def lose_state(self, members: bool = True) -> None:
         self.roll_back((None, {} if members else self.members, 0))

@@ -76,16 +76,15 @@ MUTANTS = {
         (("next_rank[j] = r; r = r + 1", "next_rank[j] = 0; r = r + 1"),), "rank[j]!=rank[k]"
     ),
     "a state names a ledger that is not whole yet (Rule 24)": Mutant(
-        (("files[i] && next[i] == PAGES -> write(i)", "files[i] && next[i] -> write(i)"),),
+        (("next[i] == (files[i] -> PAGES : 0)", "(next[i] || !files[i])"),),
         "lost|| !(current[i])",
         LEDGER,
     ),
     "a page is overwritten (Rule 24)": Mutant(
         (
             (
-                "plan[i].names = ledgers; says[ledgers] = plan[i].round; files[i] = ledgers;",
-                "plan[i].names = (seen[i].names -> seen[i].names : ledgers); files[i] = plan[i].names; "
-                "says[files[i]] = plan[i].round;",
+                "files[i] = ledgers; ledgers = ledgers + 1",
+                "files[i] = (seen[i].names -> seen[i].names : ledgers); ledgers = ledgers + 1",
             ),
         ),
         "says[",
@@ -96,9 +95,9 @@ MUTANTS = {
     ),
     "what is refused stays (Rule 24)": Mutant((("drops[i] = j;", ""),), "gave_up", LEDGER),
     "a ledger that is missed is not stored anew (Rule 24)": Mutant(
-        (("&& is_missed(seen[i].names) ->", "&& false ->"),), "told[0]", LEDGER
+        (("is_missed(seen[i].names) &&", "false &&"),), "told[0]", LEDGER
     ),
     "a round of which nobody knows who is in it goes on (Rule 24)": Mutant(
-        (("!finds(i, ALL) && missed[i] == seen[i].names ->", "false ->"),), "told[0]", LEDGER
+        (("!finds(i, ALL) && missed[i] == seen[i].names &&", "false &&"),), "told[0]", LEDGER
     ),
 }

@@ -11,13 +11,13 @@ from tests.simulation.faults import Faults
 from tests.simulation.test_golden import closing, death, forming, takeover
 from tests.simulation.world import World
 from tests.specification.checker import need_spin
+from tests.specification.reader import Reader
 from tests.specification.tracing import (
     DEPART,
     RETURN,
     ROUND,
     STOP,
     Event,
-    Reader,
     Trace,
     of_history,
     of_simulation,
@@ -25,28 +25,27 @@ from tests.specification.tracing import (
 from tests.specification.worlds import LEAST, MOST, play
 
 
+def make(folder: Path, nodes: int = 3, most: int = MOST) -> Reader:
+    need_spin()
+    return Reader(folder, {"NODES": nodes, "MIN": LEAST, "MAX": most})
+
+
 @pytest.fixture(scope="module")
 def reader(tmp_path_factory: pytest.TempPathFactory) -> Reader:
-    need_spin()
-    return Reader(tmp_path_factory.mktemp("reader"), 3, LEAST, MOST)
-
-
-def check(reader: Reader, trace: Trace) -> None:
-    explained = reader.explained(trace)
-    assert explained == len(trace.events), f"the specification knows no such event: {trace.events[explained]}"
+    return make(tmp_path_factory.mktemp("reader"))
 
 
 def test_simulated_runs_are_runs_of_the_specification(reader: Reader, pytestconfig: pytest.Config) -> None:
     # The default serves a run that does not name the simulation, and so never heard of its option.
     for seed in range(pytestconfig.getoption("schedules", 2_000) // 200):
-        check(reader, play(seed))
+        reader.check(play(seed))
 
 
 @pytest.mark.parametrize("story", [death, takeover], ids=lambda story: story.__name__)
 def test_golden_story_is_a_run_of_the_specification(reader: Reader, story: Callable[[World], None]) -> None:
     world = World(1, Faults(latency=0.002))
     story(world)
-    check(reader, of_simulation(world.notes, list(world.machines)))
+    reader.check(of_simulation(world.notes, list(world.machines)))
 
 
 @pytest.mark.thorough
@@ -54,10 +53,10 @@ def test_golden_story_is_a_run_of_the_specification(reader: Reader, story: Calla
 def test_other_golden_story_is_one_too(
     story: Callable[[World], None], nodes: int, most: int, tmp_path: Path
 ) -> None:
-    need_spin()
+    reader = make(tmp_path, nodes, most)
     world = World(1, Faults(latency=0.002))
     story(world)
-    check(Reader(tmp_path, nodes, 2, most), of_simulation(world.notes, list(world.machines)))
+    reader.check(of_simulation(world.notes, list(world.machines)))
 
 
 def test_real_run_is_a_run_of_the_specification(reader: Reader, tmp_path: Path) -> None:
@@ -71,7 +70,7 @@ def test_real_run_is_a_run_of_the_specification(reader: Reader, tmp_path: Path) 
         history = nodes.history()
     trace = of_history(history)
     assert [event.size for event in trace.events if event.kind == ROUND][-3:] == [2, 3, 2]
-    check(reader, trace)
+    reader.check(trace)
 
 
 def first(trace: Trace, kind: int, after: int = 0) -> int:

@@ -1,15 +1,11 @@
 """A run as the specification reads it: what users did and what was decided, in order, as numbers."""
 
-import re
 from collections.abc import Iterable, Sequence
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
 from rendezvous_core.dynamic.history import Happening
 from rendezvous_core.protocol.node import Joined
 from rendezvous_core.records.state import State
-from tests.specification.checker import build, run
 
 ASK, QUIT, STOP, GO, CLAIM, DEPART, ROUND, CLOSED, RETURN = range(9)
 _INTENTS = {"cancel": 1, "leave": 2, "done": 3}
@@ -38,40 +34,15 @@ class Trace(NamedTuple):
     watched: frozenset[int] = frozenset(range(9))
     """The kinds of events of which none is missing."""
 
-    def text(self) -> str:
-        """What `sight.h` reads."""
+    def lines(self) -> Iterable[Sequence[int]]:
+        """What the specification reads."""
         departures = [event for event in self.events if event.kind == DEPART]
         asks = [1 + sum(event.who == node for event in departures) for node in range(self.nodes)]
         quits = sum({1 << event.who for event in departures if event.what in (0, 1, 3) and not event.again})
         stops = sum({1 << event.who for event in departures if event.what in (0, 2)})
-        lines = [
-            f"{' '.join(map(str, asks))} {quits} {stops}",
-            " ".join(str(int(kind in self.watched)) for kind in range(9)),
-        ]
+        yield [*asks, quits, stops, *(int(kind in self.watched) for kind in range(9))]
         for event in self.events:
-            numbers = [*event[:5], *(event.ranks or [OUT] * self.nodes)]
-            lines.append(" ".join(map(str, numbers)))
-        return "\n".join(lines) + "\n"
-
-
-class Reader:
-    """The specification as a reader of traces of groups of one size."""
-
-    def __init__(self, folder: Path, nodes: int, least: int, most: int) -> None:
-        self._pan = build(
-            folder, {"NODES": nodes, "MIN": least, "MAX": most, "REPLAY": 1}, flags=("-DSAFETY",), level="-O0"
-        )
-
-    def explained(self, trace: Trace) -> int:
-        """How many events, from the first, some run of the specification shows, or begins to show."""
-        with TemporaryDirectory() as folder:
-            path = Path(folder) / "trace"
-            path.write_text(trace.text())
-            verdict = run(self._pan, TRACE=str(path))
-        if verdict.broken is not None:
-            return len(trace.events)
-        reached = re.findall(r"explained: (\d+)", verdict.text)
-        return min(max(map(int, reached), default=0), len(trace.events) - 1)
+            yield [*event[:5], *(event.ranks or [OUT] * self.nodes)]
 
 
 def of_simulation(notes: Iterable[tuple[float, tuple[Any, ...]]], names: Sequence[str]) -> Trace:
