@@ -76,6 +76,7 @@ def test_first_node_of_a_run_brings_back_nothing() -> None:
     next(steps)
     write = wrote(steps)
     assert (write.state.settings, write.state.coordinator, first.restored) == (SETTINGS, "a", 0)
+    assert (write.state.serial, write.token) == (1, None)
     assert steps.send(None) == Read(), "whether it was written is not known"
 
 
@@ -286,6 +287,16 @@ def test_drain_of_others_is_told_in_what_is_left() -> None:
     assert write.state.draining == {"b": 5.0, "x": 0.001}
     with pytest.raises(StopIteration):
         steps.send((write.state, 2, True))
+
+
+def test_drain_is_told_of_the_newest_state_that_was_seen() -> None:
+    """Rules 11 and 23: in the place of the older one that a failing backend came back with."""
+    drainer = node()
+    tell(drainer.live(), {Read: (running("a", "b"), 1)}, Wait)
+    steps = drainer.drain({"b": 5.0})
+    next(steps)
+    write = wrote(steps, (State(run="run", settings=SETTINGS, serial=3), 2))
+    assert (write.state.round_id, write.state.serial, write.token) == ("round", 8, 2)
 
 
 def test_drain_is_told_again_where_another_write_was_first() -> None:

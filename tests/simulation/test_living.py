@@ -180,6 +180,22 @@ def test_ledger_of_a_write_that_came_too_late_is_dropped() -> None:
     assert type(steps.send(None)) is Write
     other = replace(state.head, serial=30, term="another", coordinator="b")
     assert steps.send((other, 3, False)) == Drop(filed.ledger, len(filed.pages))
+    assert leader.state == replace(state, serial=30, term="another", coordinator="b"), "of the ledger before"
+
+
+def test_state_that_is_written_is_newer_than_all_that_was_seen() -> None:
+    """Rule 3: also by another thread of the node."""
+    leader = node()
+    steps = leader.live()
+    claim = tell(steps, {Read: (running("a", "b", coordinator=None), 1)}, Write)
+    assert isinstance(claim, Write)
+    tell(steps, {}, List, (claim.state, 2, True))
+    closer = leader.close()
+    next(closer)
+    closer.send((replace(claim.state, serial=19), 3))
+    write = tell(steps, {}, Write, ({"b": member("b", ticket=2)}, 1))
+    assert isinstance(write, Write)
+    assert (write.state.serial, write.token) == (20, 2)
 
 
 def test_who_cannot_reach_the_backend_tries_again_less_and_less_often() -> None:
@@ -260,9 +276,9 @@ def test_closing_is_tried_until_it_stands() -> None:
     closer = node()
     steps = closer.close()
     next(steps)
-    write = steps.send((running("b", "c"), 5))
+    write = steps.send((running("b", "c", beat=4), 5))
     assert isinstance(write, Write)
-    assert (write.state.phase, write.token) == ("closed", 5)
+    assert (write.state.phase, write.state.beat, write.token) == ("closed", 4, 5)
     assert steps.send((running("b", "c", serial=9), 6, False)) == Read()
     assert closer.state == running("b", "c", serial=9)
     with pytest.raises(StopIteration):
@@ -274,6 +290,9 @@ def test_who_has_not_asked_has_no_business() -> None:
     assert (fresh.outcome, fresh.joined, fresh.trouble, fresh.finished) == (None, None, None, True)
     assert (fresh.nodes_waiting, fresh.is_closed, fresh.leaving) == (0, False, {})
     assert (fresh.now, fresh.restored, fresh.deposed_after) == (0.0, 0, 0.0)
+    closes = fresh.close()
+    next(closes)
+    assert type(closes.send((running("b", "c"), 1))) is Write, "but it may close the run"
 
 
 def test_only_an_ask_that_has_no_answer_is_cancelled() -> None:

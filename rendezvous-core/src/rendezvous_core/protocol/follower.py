@@ -43,7 +43,7 @@ class Follower(Participant):
         """For how long the state has stood still."""
 
     def _known(self) -> State:
-        assert self.state is not None, "the state is read before it is used"
+        assert self.state is not None  # it is read before it is used
         return self.state
 
     def _is_older(self, state: State) -> bool:

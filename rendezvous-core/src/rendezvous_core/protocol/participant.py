@@ -144,7 +144,7 @@ class Participant:
     def _questions(self) -> frozenset[str]:
         """For whom this node has to look into a ledger that it does not have (Rule 24)."""
         state, book, me = self.state, self._book, self.member.node
-        if state is None or state.is_whole or not state.apart or self.finished or self._mismatched():
+        if state is None or state.is_whole or not state.apart or self._mismatched():
             return frozenset()
         is_of_round = book.round_id == state.round_id
         if self._quits() or (self.outcome is None and not self.is_closed):

@@ -67,9 +67,8 @@ def file(state: State, basis: State, new_id: Callable[[], str], page: int, *, an
         return replace(state, apart=None)
     ledger, former = (state.roster, state.gone, state.spent), (basis.roster, basis.gone, basis.spent)
     id = basis.apart.id if basis.apart and ledger == former and not anew else new_id()
-    plain = replace(state, apart=None)
     return replace(
-        state, apart=Apart(id, -(-size // page), len(state.roster), len(plain.active()), plain.departed)
+        state, apart=Apart(id, -(-size // page), len(state.roster), len(state.active()), state.departed)
     )
 
 
