@@ -36,7 +36,6 @@ SIMULATION = (
     "living",
     "lookups",
     "observation",
-    "ranks",
     "records",
     "terms",
 )
@@ -83,6 +82,9 @@ def make(folder: Path) -> None:
     """Have the tool make all mutants. What did not change keeps how it ended before."""
     keep(folder)
     lay_out(folder)
+    for path in records(folder):
+        if not (folder / "src" / path.relative_to(folder / "mutants" / "src").with_suffix("")).exists():
+            path.unlink()  # of a file that is gone
     # One that there is not has all others made, and none tried.
     run(folder, folder, "mutmut", "run", "none")
 

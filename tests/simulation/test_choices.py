@@ -105,7 +105,7 @@ def test_who_departs_has_spent_its_ticket() -> None:
 def test_a_round_that_nobody_is_in_any_more_is_followed_by_the_next() -> None:
     """Rule 7: what called for it is over."""
     state = running(
-        "a", "b", "c", gone={"a": "left", "b": "left"}, spent={"a": 1, "b": 4}, waiting=1, round=5
+        "a", "b", "c", gone={"a": "left", "b": "left"}, spent={"a": 1, "b": 4}, waiting=1, knock="x", round=5
     )
     made = decided(state, dead=("c",))
     assert (made.phase, made.round, made.gone, made.waiting, made.knock) == ("joining", 6, {}, 0, None)

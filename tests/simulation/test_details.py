@@ -94,10 +94,10 @@ def test_asks_not_proved_fresh_do_not_count_as_waiting() -> None:
 
 def test_heir_is_alive() -> None:
     """Rule 10: whoever was found dead is passed over, and so is who leaves as well."""
-    members = (member("a"), member("b"), member("c", intent="leave"), member("d", beat=5))
-    state = appoint_heir(running("a", "b", "c", "d"), sight(*members, dead=("b",)), "a")
+    members = (member("a", intent="leave"), member("b"), member("c", intent="leave"), member("d", beat=5))
+    state = appoint_heir(running("a", "b", "c", "d"), sight(*members, dead=("b",)))
     assert (state.coordinator, state.beat) == ("d", 5)
-    assert appoint_heir(state, sight(*members, dead=("b", "d")), "a").coordinator is None
+    assert appoint_heir(state, sight(*members, dead=("b", "d"))).coordinator is None
 
 
 def test_who_asks_again_has_left_though_it_is_silent() -> None:
@@ -135,6 +135,10 @@ def test_who_finished_a_pass_is_patient_as_others_again() -> None:
     assert leader.failed
     leader.see(None, leader.claim(mine, 0.0, 0.0))
     leader.note_pass()
+    assert not leader.failed
+    again = leader.claim(mine, 0.0, 0.0)
+    leader.note_pass()
+    leader.see(again, replace(again, coordinator="b", term="theirs"))
     assert not leader.failed
 
 
@@ -195,3 +199,4 @@ def test_closing_ends_what_was_under_way() -> None:
     closed = close(running("a", "b", waiting=1, knock="knock", draining={"b": 5.0}))
     assert (closed.phase, closed.waiting, closed.knock, closed.draining) == ("closed", 0, None, {})
     check_state(closed)
+    assert close(running("a", "b", phase="joining", last_call="call")).last_call is None

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from rendezvous_core import RendezvousGracefulExitError
+from rendezvous_core import RendezvousConnectionError, RendezvousGracefulExitError
 from rendezvous_core.protocol.node import Node
 from rendezvous_core.protocol.operations import (
     Fetch,
@@ -86,6 +86,34 @@ def test_closing_a_run_that_is_not_there_closes_it_for_those_who_come() -> None:
     next(steps)
     write = wrote(steps)
     assert (write.state.phase, write.state.settings, write.token) == ("closed", SETTINGS, None)
+
+
+def test_a_run_that_was_closed_is_brought_back_closed() -> None:
+    """Rules 11 and 12: also one of other settings than the node's."""
+    inside = node()
+    steps = inside.live()
+    tell(steps, {Read: (running("a", "b"), 1)}, Wait)
+    closed = running("a", "b", phase="closed", settings=Settings(1, 1), serial=8)
+    steps.send(True)
+    tell(steps, {}, Wait, (closed, 2))
+    steps.send(True)
+    assert wrote(steps).state.phase == "closed"
+
+
+def test_a_closed_run_is_looked_at_no_more_often_than_others() -> None:
+    """Rule 10: nobody takes it over."""
+    inside = node()
+    steps = inside.live()
+    state = running("a", "b", phase="closed", lease=3.0)
+    tell(steps, {Read: (running("a", "b", lease=3.0), 1)}, Wait)
+    steps.send(True)
+    tell(steps, {}, Wait, (replace(state, serial=8), 2))
+    for now in (1.0, 2.0, 3.0):
+        inside.now = now
+        steps.send(True)
+        wait = tell(steps, {}, Wait, (replace(state, serial=8), 2))
+        assert isinstance(wait, Wait)
+        assert wait.timeout == 1.0
 
 
 def test_lost_state_is_left_for_a_while_to_those_who_have_its_ledger() -> None:
@@ -320,3 +348,5 @@ def test_last_record_is_removed_even_where_that_fails() -> None:
     goer.quit("leave")
     steps.send(True)
     assert steps.send((running("b", "c", serial=8, spent={"a": 1}), 2)) == Remove("a")
+    with pytest.raises(StopIteration):
+        steps.throw(RendezvousConnectionError("the server is away"))

@@ -233,6 +233,23 @@ def test_record_that_may_not_have_arrived_is_put_again() -> None:
     assert (first.announce, second.announce, second.member.beat) == (True, True, first.member.beat + 1)
 
 
+def test_heartbeat_that_may_not_have_arrived_is_put_again_at_once() -> None:
+    """Rules 2 and 15: and as news, if there is some by then."""
+    for quits in (False, True):
+        asks = node()
+        steps = asks.live()
+        tell(steps, {Read: (running("b", "c"), 1)}, Wait)
+        asks.now = 1.0
+        beat = steps.send(False)
+        assert isinstance(beat, Put)
+        if quits:
+            asks.quit("leave")
+        assert type(steps.throw(OUTAGE)) is Rest
+        again = steps.send(None)
+        assert isinstance(again, Put)
+        assert (beat.announce, again.announce) == (False, quits)
+
+
 def test_follower_beats_each_period_and_reads_a_little_less_often() -> None:
     """Rules 2 and 10: it is woken by what changes, and looks for itself where that is lost."""
     follower = node(timing=Timing(2.0, 3))

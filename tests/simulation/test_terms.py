@@ -29,15 +29,10 @@ def joins(name: str, **fields: Any) -> Member:
 def test_rest_grows_only_while_many_are_missing() -> None:
     """Rule 16: up to a pass more for each eight of them; the living are not missing."""
     leader, state = elected(State(run="run", settings=Settings(64, 64)))
-    others = {name: joins(name) for name in map(str, range(55))}
+    others = {name: joins(name) for name in map(str, range(31))}
     leader.decide(state, joins("a"), others, 0.0, 0.0, Over())
-    assert [leader.rest(0.01) for _ in range(3)] == [0.01, 0.02, 0.02]
+    assert [leader.rest(0.01) for _ in range(5)] == [0.01, 0.02, 0.04, 0.05, 0.05]
     assert leader.rest(10.0) == TIMING.look
-    leader, state = elected(running("a", "b", settings=Settings(64, 64)))
-    leader.decide(state, joins("a"), {}, 0.0, 0.0, Over())
-    assert [leader.rest(0.01) for _ in range(3)] == [0.01] * 3, (
-        "while a round runs, whose participants may die"
-    )
 
 
 def test_who_has_not_looked_yet_knows_nobody() -> None:
@@ -88,7 +83,40 @@ def test_nobody_else_is_waited_for_once_no_ask_came_for_a_moment() -> None:
     left = leader.decide(state, joins("a", ticket=2), others, 0.04, 0.04, Over())
     assert (left.phase, leader.settled_at) == ("joining", TIMING.settle)
     formed = leader.decide(left, joins("a", ticket=2), others, TIMING.settle, TIMING.settle, Over())
-    assert [seat.node for seat in formed.roster] == ["a", "b"]
+    assert (formed.phase, [seat.node for seat in formed.roster]) == ("complete", ["a", "b"])
+
+
+def test_nobody_rests_longer_where_nobody_is_missing() -> None:
+    """Rule 16: while enough ask, or a round runs, whose participants may die."""
+    for state in (State(run="run", settings=Settings(2, 4)), running("a", "b", settings=Settings(64, 64))):
+        leader, claimed = elected(state)
+        leader.decide(claimed, joins("a"), {"b": joins("b")}, 0.0, 0.0, Over())
+        assert [leader.rest(0.01) for _ in range(3)] == [0.01] * 3
+
+
+def test_who_goes_appoints_an_heir_and_nobody_else_does() -> None:
+    """Rule 10: also one whose ask is spent stays in office."""
+    leader, state = elected(running("a", "b", "c"))
+    listed = {name: joins(name, beat=3) for name in "bc"}
+    left = leader.decide(state, joins("a", intent="leave"), listed, 0.0, 0.0, Over())
+    assert (left.coordinator, left.beat, left.gone) == ("b", 3, {"a": "left"})
+    leader, state = elected(running("b", "c", spent={"a": 1}))
+    assert leader.decide(state, joins("a"), listed, 0.0, 0.0, Over()).coordinator == "a"
+
+
+def test_spent_tickets_are_forgotten_when_they_are_many() -> None:
+    """Rule 14: more than 64, and two for each node that is there."""
+    for many, kept in ((66, 66), (67, 0)):
+        leader, state = elected(running("a", "b", spent={f"old{number}": 1 for number in range(many)}))
+        state = leader.decide(state, joins("a"), {"b": joins("b")}, 0.0, 0.0, Over())
+        assert len(state.spent) == kept
+
+
+def test_nobody_leads_a_run_that_is_closed() -> None:
+    """Rule 12."""
+    leader, state = elected(running("a", "b"))
+    assert leader.leads(state)
+    assert not leader.leads(replace(state, phase="closed"))
 
 
 def test_only_a_page_of_the_present_ledger_is_missed() -> None:

@@ -22,7 +22,7 @@ BITES = [
     Bite(
         "Rule 10: a coordinator that leaves appoints an heir",
         Coordinator.decide,
-        "decided = appoint_heir(decided, sight, me.node)",
+        "decided = appoint_heir(decided, sight)",
         "pass",
         asks.coordinator_leaves,
     ),

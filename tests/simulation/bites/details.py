@@ -25,7 +25,7 @@ DETAILS = [
     Bite(
         "Rule 10: no heir is dead",
         decision.appoint_heir,
-        "and node not in sight.dead ",
+        " and node not in sight.dead",
         "",
         details.test_heir_is_alive,
     ),

@@ -92,7 +92,7 @@ class Coordinator:
         over = over._replace(settling=asked >= self.settled_at)
         decided = decide(state, sight, over, new_id=self._new_id, ranks=self._ranks)
         if me.intent != "join" and decided.has_spent(me.node, me.ticket):
-            decided = appoint_heir(decided, sight, me.node)
+            decided = appoint_heir(decided, sight)
         elif len(decided.spent) > _MANY + 2 * len(listed):
             decided = self._prune(decided, listed)
         # While a round runs, whose participants may die, nobody looks more rarely.

@@ -108,12 +108,12 @@ def reopen(state: State) -> State:
     )
 
 
-def appoint_heir(state: State, sight: Sight, leaving: str) -> State:
-    """Have somebody coordinate after ``leaving``: an active participant, or else who waits (Rule 10)."""
+def appoint_heir(state: State, sight: Sight) -> State:
+    """Have somebody coordinate after one who goes: an active participant, or else who waits (Rule 10)."""
     active = [seat.node for seat in state.active()]
     for node in (*active, *sorted(sight.fresh)):
         heir = sight.members.get(node)
-        if node != leaving and node not in sight.dead and heir is not None and heir.intent == "join":
+        if heir is not None and heir.intent == "join" and node not in sight.dead:
             return replace(state, coordinator=node, beat=heir.beat)
     return replace(state, coordinator=None)
 
