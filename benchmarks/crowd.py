@@ -73,7 +73,6 @@ class Crowd:
         """Create the handlers, which connects them."""
         with ThreadPoolExecutor(_OPENERS) as openers:
             self._nodes = list(openers.map(create, [plan] * self._size))
-        gc.collect()
         gc.freeze()  # a process of one node has not so many objects to look through
 
     def meet(self, world_size: int, limit: float) -> Met:
@@ -146,6 +145,7 @@ class Crowd:
 def run(pipe: Connection, size: int) -> None:
     """Be so many nodes, until the conductor is gone: answer each order with what comes of it."""
     logging.disable(logging.WARNING)
+    gc.freeze()  # what processes share stays shared
     if size > 1:
         # Where nodes are deployed, they take no turns of the server's, and of who coordinates.
         os.nice(_YIELDING)
