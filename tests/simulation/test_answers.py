@@ -77,6 +77,15 @@ def test_node_of_other_settings_is_told_which(has_id: bool, settings: Settings, 
     assert str(stranger.told) == problem
 
 
+def test_settings_that_allow_no_world_size_are_named() -> None:
+    """Rule 19."""
+    with pytest.raises(ValueError) as refused:  # noqa: PT011
+        asker(Settings(3, 3, 2))
+    assert str(refused.value) == (
+        "No world size is a multiple of nodes_multiple_of (2) and within min_nodes (3) and max_nodes (3)."
+    )
+
+
 def test_who_comes_too_late_is_told_what_to_do() -> None:
     """Rule 12."""
     late = asker()

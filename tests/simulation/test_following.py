@@ -1,5 +1,6 @@
 """How a node follows the state of its run: one that comes, stands still, is lost, or is older."""
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -150,6 +151,19 @@ def test_ledger_of_a_lost_state_is_filed_anew() -> None:
     assert filed.pages == pages(state)
 
 
+@pytest.mark.parametrize("wish", [Node.close, lambda heir: heir.drain({"b": 5.0})], ids=["close", "drain"])
+def test_ledger_stays_where_it_is_when_its_state_is_there(wish: Callable[[Node], Steps]) -> None:
+    """Rule 24: whatever is wished; and is filed anew where that is lost."""
+    heir = node(timing=SLOW, page=1)
+    steps = heir.live()
+    state = replace(running("a", "b"), apart=Apart("ledger", 2, 2, 2, 0))
+    tell(steps, {Read: (state.head, 1), Fetch: pages(state)}, Wait)
+    for found, kind in (((replace(state.head, serial=8), 2), Write), (None, File)):
+        wishes = wish(heir)
+        next(wishes)
+        assert type(wishes.send(found)) is kind
+
+
 def test_coordinator_without_its_ledger_goes_on_without_it() -> None:
     """Rule 24: when a page is missing for the second time."""
     _, steps = slow()
@@ -281,10 +295,12 @@ def test_node_that_was_to_go_and_is_asked_back_stays() -> None:
     back = goer.node
     back.ask()
     steps = back.live()
-    tell(
-        steps, {Read: (running("b", "c", draining={"a": 5.0, "b": 3.0}, spent={"a": 1}, serial=9), 2)}, Write
-    )
-    assert back.outcome is None
+    assert wrote(steps).state.draining == {}
+    assert steps.send(None) == Read(), "whether it was written is not known"
+    state = running("b", "c", draining={"a": 5.0, "b": 3.0}, spent={"a": 1}, serial=9)
+    write = wrote(steps, (state, 2))
+    assert (write.state.draining, write.token) == ({"b": 3.0}, 2)
+    assert (back.outcome, back.member.intent) == (None, "join")
 
 
 def test_a_node_that_drains_goes_in_time() -> None:
@@ -303,6 +319,9 @@ def test_a_node_that_drains_goes_in_time() -> None:
     put = steps.send(False)
     assert isinstance(put, Put)
     assert put.member.intent == "leave"
+    wait = steps.send(None)
+    assert isinstance(wait, Wait)
+    assert wait.timeout == pytest.approx(0.85), "until it reads the state again"
 
 
 def test_drain_of_others_is_told_in_what_is_left() -> None:

@@ -91,6 +91,9 @@ def test_newcomers_gather_for_as_long_as_is_said() -> None:
     assert alone.until(2.0) == LOOK
     assert alone.state.waiting == 1
     assert alone.until(2.1) == LOOK
+    alone = leads(running("a", "b", settings=Settings(2, 3, admit_newcomers=2.0), coordinator=None), "b")
+    alone.until(0.0)
+    assert alone.until(1.9) == LOOK, "nobody gathers"
 
 
 def test_last_call_lasts_for_as_long_as_is_said() -> None:
@@ -165,6 +168,20 @@ def test_ledger_that_somebody_misses_is_filed_anew() -> None:
     assert filed.ledger != before.id
     assert filed.pages == pages(replace(state, apart=write.state.apart))
     assert drop == Drop(before.id, before.pages)
+    assert alone.node.state is not None
+    assert alone.node.state.is_whole, "it knows what it wrote"
+
+
+def test_ledger_of_which_nothing_is_left_is_dropped() -> None:
+    """Rules 14 and 24: where no round was ever formed, and those who asked are long gone."""
+    spent = {f"old{number}": 1 for number in range(67)}
+    state = State(
+        run="run", settings=Settings(2, 3), serial=7, spent=spent, apart=Apart("ledger", 34, 0, 0, 0)
+    )
+    alone = leads(state, page=2)
+    alone.until(0.0)
+    assert (alone.state.spent, alone.state.apart) == ({}, None)
+    assert Drop("ledger", 34) in alone.done
 
 
 def test_ledger_of_a_write_that_came_too_late_is_dropped() -> None:
@@ -282,6 +299,11 @@ def test_run_that_was_closed_before_is_begun_anew() -> None:
     first = next(each for each in alone.done if isinstance(each, Write))
     assert (first.state.reopened, first.state.phase, first.state.coordinator) == (3, "joining", "a")
     assert first.state.spent == {"b": 1, "c": 1}
+    goes = node(reopens=True)
+    steps = goes.live()
+    next(steps)
+    goes.quit("leave")
+    assert steps.send((closed, 1)) == Remove("a"), "which has no business in it any more"
     steps = node(reopens=True).live()
     next(steps)
     assert type(steps.send((closed, 1))) is Write
@@ -300,6 +322,16 @@ def test_closing_is_tried_until_it_stands() -> None:
     assert closer.state == running("b", "c", serial=9)
     with pytest.raises(StopIteration):
         steps.send((running("b", "c", phase="closed", serial=10), 7))
+    inside = node()
+    steps = inside.live()
+    tell(steps, {Read: (running("a", "b"), 1)}, Wait)
+    closes = inside.close()
+    next(closes)
+    with pytest.raises(StopIteration):
+        closes.send((running("a", "b", phase="closed", serial=8), 5))
+    wait = tell(steps, {}, Wait, False)
+    assert isinstance(wait, Wait)
+    assert wait.token == 5, "it waits on what was seen"
 
 
 def test_who_has_not_asked_has_no_business() -> None:

@@ -14,7 +14,7 @@ from rendezvous_core.records.codec import (
     encode_page,
 )
 from rendezvous_core.records.ledger import Book, Entry, abandoned, completed, file, pages, whole
-from rendezvous_core.records.member import Member, counted, named, place
+from rendezvous_core.records.member import Member, counted, named, natural, place
 from rendezvous_core.records.ranges import MAX_MEMBER
 from rendezvous_core.records.state import Apart, Seat, Settings, State
 
@@ -49,6 +49,11 @@ def test_nodes_are_named_for_people() -> None:
     assert named("", "", "10.0.0.1", 7) == "10.0.0.1 pid 7"
     assert place("", "10.0.0.1") == "10.0.0.1"
     assert (counted(1), counted(2)) == ("1 node", "2 nodes")
+
+
+def test_names_are_in_order_by_their_numbers() -> None:
+    names = ["", "1", "a", "a1aa", "a1b", "a2", "a2b3", "a2b10", "a10", "aa1", "b1"]
+    assert sorted(set(names), key=natural) == names
 
 
 def test_a_ledger_apart_is_put_together_again() -> None:
