@@ -276,7 +276,7 @@ def downstream(session: nox.Session, name: str) -> None:
 
 @nox.session(python=pythons("rendezvous-core")[0], default=False)
 def mutation(session: nox.Session) -> None:
-    """How many changes of the protocol its quick tests notice: of a sample, or as the arguments say."""
+    """How many changes of the protocol, or ``--of dynamic``, quick tests notice: of a sample, or as told."""
     session.install("mutmut>=3.8", *TEST_TOOLS, *from_folders("rendezvous-core"))
     session.run("python", "-m", "tests.mutation", *(session.posargs or ("--sample", "100")))
 

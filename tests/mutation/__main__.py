@@ -1,8 +1,8 @@
-"""``python -m tests.mutation``: how many mutants of the protocol its quick tests notice.
+"""``python -m tests.mutation``: how many mutants of the protocol, or of what drives it, quick tests notice.
 
 mutmut changes one expression at a time in a copy of core; the tests that reach it are run, the quickest
 first, until one fails. ``--sample N`` draws so many of all mutants; ``--write`` puts the score into the docs.
-Who survives is shown, and is to be killed by a test, deleted with its code, or entered in ``equivalent.txt``.
+Who survives is shown, and is to be killed by a test, deleted with its code, or entered in ``equivalent``.
 What was noticed once is not tried again until its function changes, so that a run which was ended goes on.
 """
 
@@ -20,37 +20,19 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from tests.mutation.rooms import ROOMS, Room
 from tests.support.pages import put_down
 
 ROOT = Path(__file__).parents[2]
-EQUIVALENT = Path(__file__).with_name("equivalent.txt")
-"""Entries of a function, its lines without and with the change, and the reason; parted by empty lines."""
+EQUIVALENT = Path(__file__).with_name("equivalent")
+"""For each room entries of a function, its lines without and with the change, and the reason; parted by
+empty lines."""
 
-SIMULATION = (
-    "answers",
-    "choices",
-    "details",
-    "following",
-    "golden",
-    "invariants",
-    "living",
-    "lookups",
-    "observation",
-    "records",
-    "terms",
-)
-
-TESTS = [
-    "tests/mutation/reach.py",
-    *(f"tests/simulation/test_{each}.py" for each in SIMULATION),
-    "tests/core/test_codec.py",
-    "tests/core/test_format.py",
-]
 # mutmut makes the mutants, for which it wants some test; `trial` tries them.
 CONFIGURATION = """
 [tool.mutmut]
 source_paths = ["src"]
-only_mutate = ["src/rendezvous_core/protocol/*.py", "src/rendezvous_core/records/*.py"]
+only_mutate = {files}
 also_copy = ["tests", "docs"]
 pytest_add_cli_args_test_selection = ["tests/simulation/test_records.py"]
 track_dependencies = false
@@ -68,20 +50,21 @@ SURVIVES = (0, 33)
 """All tests passed, or none reaches it."""
 
 
-def lay_out(folder: Path) -> None:
+def lay_out(folder: Path, room: Room) -> None:
     """Put a copy of what is mutated where the tool expects it."""
     for source, target in (("rendezvous-core/src", "src"), ("tests", "tests"), ("docs", "docs")):
         shutil.rmtree(folder / target, ignore_errors=True)
         shutil.copytree(ROOT / source, folder / target, ignore=shutil.ignore_patterns("__pycache__"))
-    (folder / "pyproject.toml").write_text(CONFIGURATION)
+    files = json.dumps([f"src/rendezvous_core/{each}/*.py" for each in room.folders])
+    (folder / "pyproject.toml").write_text(CONFIGURATION.format(files=files))
     # Python remembers that a path was not there when it started.
     (folder / "mutants" / "src").mkdir(parents=True, exist_ok=True)
 
 
-def make(folder: Path) -> None:
+def make(folder: Path, room: Room) -> None:
     """Have the tool make all mutants. What did not change keeps how it ended before."""
     keep(folder)
-    lay_out(folder)
+    lay_out(folder, room)
     for path in records(folder):
         if not (folder / "src" / path.relative_to(folder / "mutants" / "src").with_suffix("")).exists():
             path.unlink()  # of a file that is gone
@@ -89,13 +72,13 @@ def make(folder: Path) -> None:
     run(folder, folder, "mutmut", "run", "none")
 
 
-def try_out(folder: Path, names: list[str], jobs: int) -> None:
+def try_out(folder: Path, room: Room, names: list[str], jobs: int) -> None:
     """Run the tests on each of these mutants."""
     (folder / "to_try.json").write_text(json.dumps(names))
     files = (f"--mutants={folder / 'to_try.json'}", f"--ended={folder / ENDED}")
     # Another traceback takes a second: it parses what has all the mutants of a file in it.
     options = ("-q", "--tb=native", "-p", "tests.mutation.trial", f"--jobs={jobs}", *files)
-    run(folder, folder / "mutants", "pytest", *options, *TESTS)
+    run(folder, folder / "mutants", "pytest", *options, *room.tests)
     keep(folder)
 
 
@@ -157,31 +140,36 @@ def change(folder: Path, name: str) -> str:
     return "\n".join([f"{file}.{readable}", *(line for line in changed if not line.startswith("@@"))])
 
 
-def equivalent() -> dict[str, str]:
+def equivalent(path: Path) -> dict[str, str]:
     """The changes that make no difference which anybody could notice, with the reasons."""
-    entries = [entry.splitlines() for entry in EQUIVALENT.read_text().strip().split("\n\n") if entry]
+    entries = [entry.splitlines() for entry in path.read_text().strip().split("\n\n") if entry]
     return {"\n".join(entry[:-1]): entry[-1] for entry in entries}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.mutation", description=__doc__)
-    parser.add_argument("--folder", type=Path, default=ROOT / ".mutation", help="where all is kept meanwhile")
+    parser.add_argument("--of", choices=ROOMS, default="protocol")
+    parser.add_argument(
+        "--folder", type=Path, help="where all is kept meanwhile; .mutation/ROOM if not given"
+    )
     parser.add_argument("--sample", type=int, help="so many, drawn at random; without it all")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--write", action="store_true")
     options = parser.parse_args()
-    folder, excused = options.folder, equivalent()
-    make(folder)
+    room, known = ROOMS[options.of], EQUIVALENT / f"{options.of}.txt"
+    folder, excused = options.folder or ROOT / ".mutation" / options.of, equivalent(known)
+    folder.mkdir(parents=True, exist_ok=True)
+    make(folder, room)
     ended = results(folder)
     # A name is drawn again where others have come or gone.
     names = sorted(ended, key=lambda name: random.Random(f"{options.seed} {name}").random())
     for gone in excused.keys() - {change(folder, name) for name in names}:
-        print(f"There is no such change any more; take it out of {EQUIVALENT.name}:\n{gone}\n")
+        print(f"There is no such change any more; take it out of {known}:\n{gone}\n")
     chosen = names[: options.sample]
     to_try = [name for name in chosen if ended[name] in (None, *SURVIVES)]
     if to_try:
-        try_out(folder, to_try, options.jobs)
+        try_out(folder, room, to_try, options.jobs)
         ended = results(folder)
     if not chosen or any(ended[name] is None for name in chosen):
         raise SystemExit(f"Not all were tried; {folder / 'mutmut.log'} or {folder / 'pytest.log'} says why.")
@@ -194,13 +182,12 @@ def main() -> None:
         if options.sample
         else f"all {len(names):,}"
     )
-    score = (
-        f"Of {drawn} mutants of `protocol/` and `records/`, {len(chosen) - len(survivors):,} are noticed and "
-        f"{same} make no difference; {len(survivors) - same} are not noticed.\n"
-    )
+    folders = " and ".join(f"`{each}/`" for each in room.folders)
+    noticed = f"{len(chosen) - len(survivors):,} are noticed and {same} make no difference"
+    score = f"Of {drawn} mutants of {folders}, {noticed}; {len(survivors) - same} are not noticed.\n"
     print(score)
     if options.write:
-        put_down("reliability.md", "mutation", score)
+        put_down("reliability.md", room.mark, score)
 
 
 if __name__ == "__main__":

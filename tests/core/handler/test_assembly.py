@@ -27,6 +27,7 @@ from rendezvous_core.sealing.keys import keyring_of
 from rendezvous_core.sealing.store import SealedStore
 from rendezvous_core.testing.memory import MemoryBackend, MemoryServer, MemoryStore
 from tests.core.handler.groups import Register
+from tests.core.handler.lone import member
 
 SECRET = "a secret of these tests"
 
@@ -144,6 +145,8 @@ def test_what_is_given_as_options_is_taken(monkeypatch: pytest.MonkeyPatch) -> N
     check_given(it)
     assert isinstance(it._store, MemoryStore), "the store's values are not sealed"
     assert created()._driver.node.member.rank_hint == 3
+    monkeypatch.setattr(sys, "argv", ["torchrun", "--node-rank=4", "train.py"])
+    assert created()._driver.node.member.rank_hint == 4
     assert isinstance(created(secret=SECRET, seal_store="true")._store, SealedStore)
 
 
@@ -196,7 +199,16 @@ def test_events_and_the_history_are_of_the_run() -> None:
 
 def test_a_rank_policy_goes_before_core(monkeypatch: pytest.MonkeyPatch) -> None:
     ranks = handler()._driver.node._coordinator._ranks
-    monkeypatch.setattr(assembly, "rank", lambda members, previous: ["core", *members, *previous])
-    for answer, expected in ((["b", "a"], ["b", "a"]), (None, ["core", "a", "c"])):
-        monkeypatch.setattr(assembly, "assign_ranks", lambda *_, answer=answer: answer)
-        assert ranks(["a"], ["c"]) == expected  # type: ignore[list-item]
+    members, previous = [member("a"), member("b")], ["b", "c"]
+    asked: list[object] = []
+    answers = iter([["b", "a"], None])
+
+    def assign(*arguments: object) -> list[str] | None:
+        asked.append(arguments)
+        return next(answers)
+
+    monkeypatch.setattr(assembly, "assign_ranks", assign)
+    monkeypatch.setattr(assembly, "rank", lambda *arguments: ["core", *arguments])
+    assert ranks(members, previous) == ["b", "a"]
+    assert ranks(members, previous) == ["core", members, previous]
+    assert asked == [(members, previous)] * 2
