@@ -159,7 +159,7 @@ def test_a_secret_may_be_in_a_file_or_the_backend_be_sealed_already(
     ring = keyring_of(SECRET, None)
     assert ring is not None
     sealed = seal_backend(MemoryBackend(MemoryServer(), "run"), ring, "run")
-    monkeypatch.setenv(keys.SECRET_VARIABLE, "the secret of another run")
+    monkeypatch.setenv(keys.SECRET_VARIABLE, "short")
     assert handler(backend=sealed)._backend is sealed
 
 

@@ -62,6 +62,12 @@ def test_an_ask_is_waited_for_and_taken_back(idle: Driver, sent: Sent) -> None:
     assert idle.ask(ask, UNTIL)
 
 
+def test_an_ask_is_cancelled_when_it_is_answered(idle: Driver, monkeypatch: pytest.MonkeyPatch) -> None:
+    ask = Ask()
+    monkeypatch.setattr(idle, "send", lambda _: ask.settle(None))
+    assert idle.cancel(ask, 0.0)
+
+
 def test_who_withdraws_an_ask_does_not_wait(idle: Driver, sent: Sent) -> None:
     ask = Ask()
     idle.withdraw(ask)

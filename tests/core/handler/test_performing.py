@@ -12,7 +12,7 @@ from rendezvous_core.dynamic import performing
 from rendezvous_core.dynamic.ledgers import Ledgers
 from rendezvous_core.dynamic.performing import Performer
 from rendezvous_core.protocol.operations import Drop, Fetch, File, List, Put, Read, Remove, Wait, Write
-from rendezvous_core.records.codec import encode_member
+from rendezvous_core.records.codec import decode_member, encode_member
 from rendezvous_core.records.ledger import Entry, Page, whole
 from rendezvous_core.records.state import Apart
 from rendezvous_core.testing.memory import MemoryBackend, MemoryServer, MemoryStore
@@ -100,9 +100,11 @@ def test_a_damaged_record_is_passed_over_and_told_once(
     bench.perform(Put(member(OTHER), True))
     for _ in range(2):
         assert bench.perform(List())[0].keys() == {OTHER}
-    (record,) = caplog.records
-    assert record.getMessage().startswith("Ignoring the record of node damaged: ")
-    assert len(record.getMessage()) > len("Ignoring the record of node damaged: ")
+    with pytest.raises(RendezvousStateError) as damage:
+        decode_member(b"{")
+    assert [each.getMessage() for each in caplog.records] == [
+        f"Ignoring the record of node damaged: {damage.value}"
+    ]
 
 
 def test_ledgers_are_filed_fetched_and_dropped(bench: Bench) -> None:
@@ -166,6 +168,24 @@ def test_what_a_backend_raises_is_named(bench: Bench) -> None:
     with pytest.raises(RendezvousStateError) as caught:
         bench.perform(Read())
     assert caught.value is bench.backend.error
+
+
+def test_a_backend_that_cannot_be_closed_is_let_go(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    closed: list[None] = []
+    monkeypatch.setattr(bench.backend, "close", lambda: closed.append(None))
+    bench.performer.close()
+    assert (closed, caplog.records) == ([None], [])
+
+    def fail() -> None:
+        raise KeyError("internal")
+
+    monkeypatch.setattr(bench.backend, "close", fail)
+    bench.performer.close()
+    (record,) = caplog.records
+    assert record.getMessage() == "The backend 'faulty' could not be closed."
+    assert record.exc_info
 
 
 def test_a_heartbeat_that_takes_too_long_is_told(

@@ -173,14 +173,28 @@ def test_where_events_are_long_the_oldest_go_until_they_fit(store: Watched, reco
     assert 0.8 * MOST_BYTES < len(store.get(history_key("run"))) <= MOST_BYTES
 
 
+def test_what_just_fits_is_kept(store: Watched, recorder: Recorder) -> None:
+    def add(length: int) -> int:
+        store.delete_key(history_key("run"))
+        recorder.add([event(1, nodes=(Named("x" * length),))])
+        recorder.flush(PATIENCE)
+        return len(store.get(history_key("run")))
+
+    assert add(MOST_BYTES - add(0)) == MOST_BYTES
+    assert numbers(store) == [1]
+
+
 def test_a_few_long_events_go_one_by_one(store: Watched, recorder: Recorder) -> None:
     recorder.add(event(number, nodes=(Named("x" * (MOST_BYTES // 4)),)) for number in range(4))
     recorder.flush(PATIENCE)
     assert numbers(store) == [1, 2, 3]
 
 
+NO_TEXT = b'{"v":1,"events":[{"at":1.0,"kind":"called","round":0,"former":"\xff"}]}'
+
+
 @pytest.mark.parametrize(
-    "data", [b"", b"{", b"\xff", b"[" * 100_000, b'{"v":2,"events":[]}', b'{"v":1,"events":[{}]}']
+    "data", [b"", b"{", b"\xff", NO_TEXT, b"[" * 100_000, b'{"v":2,"events":[]}', b'{"v":1,"events":[{}]}']
 )
 def test_what_is_no_history_of_this_version_is_none(store: Watched, data: bytes) -> None:
     store.set("rendezvous/run/history", data)

@@ -29,7 +29,8 @@ def test_what_has_come_true_by_the_deadline_is_seen() -> None:
     assert driver._gates == []
 
 
-def test_who_waits_is_woken() -> None:
+@pytest.mark.parametrize("forked", [False, True])
+def test_who_waits_is_woken(forked: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     driver, told = Bench(Clock()).driver, threading.Event()
     looked = threading.Event()
 
@@ -41,8 +42,12 @@ def test_who_waits_is_woken() -> None:
     waiting.start()
     assert looked.wait(PATIENCE)
     told.set()
-    driver._wake()
-    driver._wake()
+    if forked:
+        monkeypatch.setattr(thread_module, "_running", {driver})
+        thread_module._wake_forked()
+    else:
+        driver._wake()
+        driver._wake()
     waiting.join(PATIENCE)
     assert not waiting.is_alive()
 
