@@ -276,9 +276,9 @@ def downstream(session: nox.Session, name: str) -> None:
 
 @nox.session(python=pythons("rendezvous-core")[0], default=False)
 def mutation(session: nox.Session) -> None:
-    """How many changes of the protocol, or ``--of dynamic``, quick tests notice: of a sample, or as told."""
-    session.install("mutmut>=3.8", *TEST_TOOLS, *from_folders("rendezvous-core"))
-    session.run("python", "-m", "tests.mutation", *(session.posargs or ("--sample", "100")))
+    """How many changes of the protocol, or ``--of dynamic``, quick tests notice: of all, or as told."""
+    session.install("mutmut~=3.8.1", *TEST_TOOLS, *from_folders("rendezvous-core"))
+    session.run("python", "-m", "tests.mutation", *session.posargs)
 
 
 def provide(session: nox.Session, *packages: str) -> None:

@@ -40,20 +40,26 @@ class Alone:
         self.done: list[Operation] = []
         self.found: Sequence[Page] | None = None
         self._steps = node.live()
-        self._answer: Any = None
+        self._asked: Operation | None = None
         self._token = 0
 
     def until(self, now: float) -> float:
         """Let the node act when its clock shows this; return for how long it then waits."""
         self.node.now = now
         self.done.clear()
+        wait = self.step_to(Wait)
+        assert isinstance(wait, Wait)
+        return wait.timeout
+
+    def step_to(self, kind: type[Operation]) -> Operation:
+        """Do what the node asks until it asks for this, which is done when it goes on."""
         for _ in range(20):
-            operation = self._steps.send(self._answer)
+            operation = self._steps.send(None if self._asked is None else self._apply(self._asked))
             self.done.append(operation)
-            self._answer = self._apply(operation)
-            if isinstance(operation, Wait):
-                return operation.timeout
-        pytest.fail("it never waits")
+            self._asked = operation
+            if type(operation) is kind:
+                return operation
+        pytest.fail(f"it does not come to a {kind.__name__}")
 
     def _apply(self, operation: Operation) -> Any:
         match operation:
@@ -130,6 +136,26 @@ def test_records_of_those_who_are_long_dead_are_removed() -> None:
         removed += [each for each in alone.done if isinstance(each, Remove)]
     assert Remove("c") in removed
     assert Remove("b") not in removed
+
+
+def test_state_that_carries_the_latest_beat_already_is_renewed_all_the_same() -> None:
+    """Rule 3: a period later, though the record that it tells of was put after it, by the user's thread."""
+    alone = leads(running("a", "b", coordinator=None), "b", "c")
+    for look in range(100):
+        alone.members["b"] = replace(alone.members["b"], beat=look)
+        alone.until(0.4 * look)
+    leader = alone.node
+    leader.now = 40.0
+    alone.members["b"] = replace(alone.members["b"], beat=100, ticket=2)
+    alone.step_to(List)
+    leader.put_failed(Put(leader.member, announce=True))
+    assert alone.step_to(Remove) == Remove("c")
+    leader.now = 40.125
+    assert leader.put().member.beat == alone.state.beat
+    alone.step_to(Wait)
+    alone.until(41.0)
+    kinds = [type(each) for each in alone.done]
+    assert (kinds.count(Put), kinds.count(Write)) == (0, 1)
 
 
 def test_who_did_not_write_what_it_decided_has_finished_no_pass() -> None:
