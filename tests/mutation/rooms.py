@@ -19,7 +19,7 @@ SIMULATION = (
 
 HANDLER = (
     *("asking", "assembly", "chronicle", "clock", "drain", "driver", "faults", "growth", "handler"),
-    *("history", "launchers", "leaving", "ledger", "logs", "manners", "performing", "recorder"),
+    *("history", "launchers", "ledger", "logs", "performing", "recorder"),
     *("regrouping", "reopening", "reporting", "round_store", "rounds", "thread", "waits", "wishes"),
 )
 

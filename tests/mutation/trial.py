@@ -162,7 +162,7 @@ def _measured(item: pytest.Item) -> Measured:
     finally:
         sys.setprofile(None)
         threading.setprofile(None)
-    if not passes:
+    if not passes and not _passes(item):  # a busy machine may have kept it from passing
         pytest.exit(f"{item.nodeid} fails where nothing is changed", 1)
     took = time.monotonic() - began
     return Measured(time.process_time() - used, took, _reached.copy(), item)

@@ -52,6 +52,7 @@ def test_nothing_else_is_taken_for_torchrun(program: str) -> None:
 
 def test_the_first_rank_on_the_command_line_counts() -> None:
     assert find_rank_hint({}, ["torchrun", "--node-rank=4", "--node-rank=5"]) == 4
+    assert find_rank_hint({}, ["torchrun", "--node-rank=x", "--node-rank=5"]) is None
     assert find_rank_hint({}, ["torchrun", "--not-node-rank=4"]) is None
 
 

@@ -1,6 +1,7 @@
 """The handler that users hold."""
 
 import logging
+import math
 import time
 import weakref
 from collections.abc import Iterable, Mapping
@@ -389,4 +390,4 @@ class DynamicRendezvousHandler(RendezvousHandler):
 
 
 def _deadline_of(timeout: float | None) -> float:
-    return float("inf") if timeout is None else time.monotonic() + seconds(timeout)
+    return math.inf if timeout is None else time.monotonic() + seconds(timeout)

@@ -6,6 +6,7 @@ too, and may raise anywhere.
 """
 
 import logging
+import math
 import os
 import time
 from _thread import LockType, allocate_lock
@@ -298,7 +299,7 @@ class NodeThread:
             answer = self._performer.perform(operation)
 
     def _next_errand(self) -> float:
-        return min((errand.due for errand in self._errands), default=float("inf"))
+        return min((errand.due for errand in self._errands), default=math.inf)
 
     # Waiting
 
