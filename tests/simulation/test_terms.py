@@ -94,6 +94,18 @@ def test_nobody_rests_longer_where_nobody_is_missing() -> None:
         assert [leader.rest(0.01) for _ in range(3)] == [0.01] * 3
 
 
+def test_rest_grows_while_many_of_those_called_have_not_asked_again() -> None:
+    """Rule 16: up to a pass more for each 64 of them; who has asked again is not missing."""
+    names = [str(number) for number in range(200)]
+    leader, state = elected(
+        running("a", *names, settings=Settings(64, 256), gone={"0": "lost"}, spent={"0": 1})
+    )
+    listed = {name: joins(name, ticket=1 if int(name) < 130 else 2) for name in names[1:]}
+    leader.decide(state, joins("a", ticket=2), listed, 0.0, 0.0, Over())
+    # 129 of them: 16 eighths, which are two passes more.
+    assert [leader.rest(0.01) for _ in range(4)] == [0.01, 0.02, 0.03, 0.03]
+
+
 def test_who_goes_appoints_an_heir_and_nobody_else_does() -> None:
     """Rule 10: also one whose ask is spent stays in office."""
     leader, state = elected(running("a", "b", "c"))

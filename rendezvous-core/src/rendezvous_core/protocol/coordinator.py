@@ -5,7 +5,7 @@ from collections.abc import Set as AbstractSet
 
 from msgspec.structs import replace
 
-from rendezvous_core.protocol.decision import Over, appoint_heir, decide
+from rendezvous_core.protocol.decision import Over, Sight, appoint_heir, decide
 from rendezvous_core.protocol.observation import Observer
 from rendezvous_core.protocol.terms import Terms
 from rendezvous_core.records.member import Member
@@ -95,11 +95,21 @@ class Coordinator:
             decided = appoint_heir(decided, sight)
         elif len(decided.spent) > _MANY + 2 * len(listed):
             decided = self._prune(decided, listed)
-        # While a round runs, whose participants may die, nobody looks more rarely.
-        forms = decided.phase == "joining"
-        self._missing = max(0, state.settings.least - len(sight.fresh)) if forms else 0
+        self._missing = self._count_missing(decided, sight)
         self.forgotten = list(sight.forgotten)
         return decided
+
+    def _count_missing(self, state: State, sight: Sight) -> int:
+        """How many have to come before there can be a next round, for the sake of its pace (Rule 16).
+
+        Of those who are called from a round that runs, an eighth: what they ask wakes this node alone.
+        """
+        if state.phase == "joining":
+            return max(0, state.settings.least - len(sight.fresh))
+        if not state.departed:
+            return 0
+        here = {(node, member.ticket) for node, member in sight.members.items()}
+        return sum((seat.node, seat.ticket) in here for seat in state.active()) // _SHARE
 
     def _note_asks(self, members: Mapping[str, Member], now: float) -> None:
         asks = {(node, member.ticket) for node, member in members.items() if member.intent == "join"}
