@@ -193,7 +193,7 @@ def test_why_a_participant_is_not_in_the_next_round() -> None:
         "dead": member("dead"),
     }
     story.coordinator.dead = {"dead"}
-    told = story.see(phase="joining", gone={})
+    told = story.see(phase="joining", gone={"left": "done"})
     reasons = {each["reason"]: [node.node for node in each["nodes"]] for _, each in told}
     assert reasons == {
         "again": ["asks"],
