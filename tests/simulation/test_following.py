@@ -158,10 +158,14 @@ def test_ledger_stays_where_it_is_when_its_state_is_there(wish: Callable[[Node],
     steps = heir.live()
     state = replace(running("a", "b"), apart=Apart("ledger", 2, 2, 2, 0))
     tell(steps, {Read: (state.head, 1), Fetch: pages(state)}, Wait)
-    for found, kind in (((replace(state.head, serial=8), 2), Write), (None, File)):
-        wishes = wish(heir)
-        next(wishes)
-        assert type(wishes.send(found)) is kind
+    wishes = wish(heir)
+    next(wishes)
+    assert type(wishes.send((replace(state.head, serial=8), 2))) is Write
+    wishes = wish(heir)
+    next(wishes)
+    filed = wishes.send(None)
+    assert isinstance(filed, File)
+    assert filed.ledger != "ledger"
 
 
 def test_coordinator_without_its_ledger_goes_on_without_it() -> None:
