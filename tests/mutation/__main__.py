@@ -3,7 +3,8 @@
 mutmut changes one expression at a time in a copy of core; the tests that reach it are run, the quickest
 first, until one fails. ``--sample N`` draws so many of all mutants; ``--write`` puts the score into the docs.
 Who survives is shown, and is to be killed by a test, deleted with its code, or entered in ``equivalent``.
-What was noticed once is not tried again until its function changes, so that a run which was ended goes on.
+What was noticed once, or is excused there, is not tried again until its function changes, so that a run
+which was ended goes on.
 """
 
 import argparse
@@ -167,7 +168,11 @@ def main() -> None:
     for gone in excused.keys() - {change(folder, name) for name in names}:
         print(f"There is no such change any more; take it out of {known}:\n{gone}\n")
     chosen = names[: options.sample]
-    to_try = [name for name in chosen if ended[name] in (None, *SURVIVES)]
+    to_try = [
+        name
+        for name in chosen
+        if ended[name] is None or (ended[name] in SURVIVES and change(folder, name) not in excused)
+    ]
     if to_try:
         try_out(folder, room, to_try, options.jobs)
         ended = results(folder)
