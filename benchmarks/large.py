@@ -13,52 +13,18 @@ from benchmarks.contenders import CONTENDERS
 from benchmarks.crowd import Use
 from benchmarks.gathering import Gathering
 from benchmarks.group import GroupError, prepare
+from benchmarks.large_tables import COLUMNS, DEFAULT, Row, held_against, interval, merged
 from benchmarks.limits import raise_limits
 from benchmarks.meters import METERS, Reading
 from benchmarks.servers import SERVERS
-from benchmarks.tables import markdown, taken, write
+from benchmarks.tables import taken, write
 from benchmarks.terms import Size, Terms
 
 PAGE = Path(__file__).with_name("LARGE.md")
-DEFAULT = ("redis", "etcd-v3", "sqlite", "c10d")
 _OPENING = 300.0
 """Seconds that all nodes may take to connect."""
 _LAST_CALL = 300.0
 """Seconds. A first round is full before that, and a later one does not wait for it."""
-
-Row = dict[str, float]
-"""What is known of a contender at one size, by the name of the column."""
-
-COLUMNS: dict[str, dict[str, str]] = {
-    "costs": {
-        "requests to form": ",.1f",
-        "bytes to form": ",.0f",
-        "requests": ",.1f",
-        "bytes": ",.0f",
-        "connections": ",.0f",
-        "server, MiB": ",.0f",
-        "node, KiB": ",.0f",
-        "threads": ".1f",
-    },
-    "times": {
-        "connecting": ".1f",
-        "forming": ".2f",
-        "nodes, CPU": ".1f",
-        "server, CPU": ".2f",
-        "coordinator, CPU": ".3f",
-        "told": ".2f",
-        "again": ".2f",
-        "nodes, again": ".1f",
-        "server, again": ".2f",
-        "coordinator, again": ".3f",
-    },
-}
-"""The tables, by the name of their markers: how each column is written."""
-
-
-def interval(nodes: int, seconds: float) -> float:
-    """How often nodes are to beat: more rarely where this machine could not do it for all of them."""
-    return max(seconds, nodes / 300)
 
 
 def measure(contender: str, endpoint: str, size: Size, options: argparse.Namespace, row: Row) -> None:
@@ -108,25 +74,6 @@ def measure(contender: str, endpoint: str, size: Size, options: argparse.Namespa
         row["again"] = max(each.ranked for each in met) - max(each.told for each in met)
         row["nodes, again"] = sum(each.nodes for each in met)
         row["coordinator, again"] = sum(each.coordinator for each in met)
-
-
-def cells(row: Row, columns: dict[str, str]) -> list[str]:
-    """Return what is known of one contender, column by column."""
-    return [format(row[name], form) if name in row else "" for name, form in columns.items()]
-
-
-def merged(page: Path, name: str, results: dict[tuple[Size, str], Row]) -> str:
-    """Return the table ``name`` of ``page``, with ``results`` in the place of what was known of them."""
-    columns = COLUMNS[name]
-    text = page.read_text().partition(f"<!-- {name} -->")[2].partition(f"<!-- /{name} -->")[0]
-    head, _, *lines = [
-        [each.strip() for each in line.split("|")[1:-1]] for line in text.split("\n")[1:-1]
-    ] or [[], []]
-    known = {(line[0], line[1]): line for line in lines if head[2:] == [column.strip() for column in columns]}
-    for (each, contender), row in results.items():
-        known[str(each), contender] = [str(each), contender, *cells(row, columns)]
-    order = sorted(known, key=lambda key: (Size.read(key[0]).nodes, DEFAULT.index(key[1])))
-    return markdown(list(columns), [known[key] for key in order])
 
 
 def main(argv: list[str]) -> int:
@@ -188,6 +135,7 @@ def main(argv: list[str]) -> int:
         )
         parts = {name: merged(options.write, name, results) for name in COLUMNS}
         write(options.write, {"about": taken(how, command, busy=options.busy), **parts})
+        write(options.write, {"aims": held_against(options.write, options.keep_alive_interval)})
     return failed
 
 

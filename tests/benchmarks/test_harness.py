@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import large
+from benchmarks import large_tables
 from benchmarks.contenders import CONTENDERS
 from benchmarks.tables import COLUMNS, shown, write
 from benchmarks.terms import Figure
@@ -44,9 +44,9 @@ def test_several_nodes_of_a_process(tmp_path: Path) -> None:
     ran = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=200, check=False)
     assert (ran.returncode, ran.stderr) == (0, "")
     of_servers = {"server, CPU", "server, again", "connections", "server, MiB"}
-    expected = {column for columns in large.COLUMNS.values() for column in columns} - of_servers
+    expected = {column for columns in large_tables.COLUMNS.values() for column in columns} - of_servers
     assert [column for column in expected if f"{column} " not in ran.stdout] == []
-    assert page.read_text().count("| 5/2 | sqlite |") == len(large.COLUMNS)
+    assert page.read_text().count("| 5/2 | sqlite |") == len(large_tables.COLUMNS)
 
 
 def test_a_large_group_that_does_not_form(tmp_path: Path) -> None:
