@@ -39,7 +39,7 @@ def test_several_nodes_of_a_process(tmp_path: Path) -> None:
     """All that is measured of a large group over sqlite is there; what a server counts is not."""
     page = tmp_path / "LARGE.md"
     page.write_text(PAGE.with_name("LARGE.md").read_text())
-    quickly = ["--contenders", "sqlite", "--sizes", "5/2", "--keep-alive-interval", "0.3"]
+    quickly = ["--contenders", "sqlite", "--sizes", "5/2", "--keep-alive-interval", "1"]
     command = [sys.executable, "-m", "benchmarks.large", *quickly, "--write", str(page)]
     ran = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=200, check=False)
     assert (ran.returncode, ran.stderr) == (0, "")
