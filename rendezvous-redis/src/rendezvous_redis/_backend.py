@@ -16,10 +16,8 @@ from rendezvous_redis._scripts import PUT_MEMBER, REMOVE_MEMBER, SET_STATE
 _TOKEN = re.compile(rb"([0-9]+-[0-9]+) [0-9a-f]{32}")
 _MEMBERS_TOKEN = re.compile(rb"([0-9]+-[0-9]+)")
 _START = b"0-0"
-_SLICE = 60.0
-"""Seconds after which a wait asks again, so that who does nothing else notices when a server falls silent.
-
-Nodes notice it by their heartbeats, and there may be thousands of them."""
+_SLICE = 5.0
+"""Seconds after which a wait asks again, so that a server that has gone silent is noticed."""
 
 
 class RedisRendezvousBackend(MembershipBackend):
