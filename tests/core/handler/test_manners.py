@@ -140,7 +140,7 @@ def test_a_group_too_large_to_list_is_not_listed(
     nodes: Group, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(handler_module, "_SILENCE", 0.01)
-    lonely = nodes.node(2, 257, join=0.5)
+    lonely = nodes.node(2, 257, join=2.0)
     with caplog.at_level(logging.WARNING, "rendezvous_core"), pytest.raises(RendezvousTimeoutError):
         lonely.next_rendezvous()
     (message,) = [each.getMessage() for each in caplog.records if lonely.node_id[:8] in each.getMessage()]
