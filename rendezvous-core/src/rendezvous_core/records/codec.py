@@ -1,6 +1,7 @@
 """State and members as bytes: versioned JSON, checked against the schema when read. Never code."""
 
 import functools
+from typing import TypeVar
 
 import msgspec
 from msgspec import Struct
@@ -13,8 +14,9 @@ from rendezvous_core.records.member import Member
 from rendezvous_core.records.ranges import MAX_MEMBER, MAX_STATE, check_ranges
 from rendezvous_core.records.state import State
 
-VERSION = 2
+Envelope = TypeVar("Envelope")
 
+VERSION = 2
 
 _GROWTH = 1024
 """How many bytes a record may grow by while its node lives, as its counters rise."""
@@ -81,22 +83,14 @@ def decode_state(data: bytes) -> State:
         RendezvousStateError: too large, no JSON, of another version, out of range, or
             one that breaks an invariant; the message says which.
     """
-    _check_version(data, MAX_STATE, "state")
-    try:
-        state = _state_decoder.decode(data).state
-    except _DAMAGED as error:
-        raise _corrupt("state", str(error)) from error
+    state = _decode(_state_decoder, data, MAX_STATE, "state").state
     check_state(state)
     return state
 
 
 def decode_member(data: bytes) -> Member:
     """Read the record of a member; raises as `decode_state` does."""
-    _check_version(data, MAX_MEMBER, "member record")
-    try:
-        return _member_decoder.decode(data).member
-    except _DAMAGED as error:
-        raise _corrupt("member record", str(error)) from error
+    return _decode(_member_decoder, data, MAX_MEMBER, "member record").member
 
 
 def encode_page(page: Page) -> bytes:
@@ -106,31 +100,23 @@ def encode_page(page: Page) -> bytes:
 
 def decode_page(data: bytes) -> Page:
     """Read a page of a ledger; raises as `decode_state` does."""
-    _check_version(data, MAX_STATE, "ledger")
-    try:
-        return _page_decoder.decode(data).page
-    except _DAMAGED as error:
-        raise _corrupt("ledger", str(error)) from error
+    return _decode(_page_decoder, data, MAX_STATE, "ledger").page
 
 
-def _check_version(data: bytes, limit: int, what: str) -> None:
+def _decode(decoder: msgspec.json.Decoder[Envelope], data: bytes, limit: int, what: str) -> Envelope:
     check_unsealed(data, what)
-    _checked_size(data, limit, what)
-    try:
-        version = _version_decoder.decode(data).v
-    except _DAMAGED as error:
-        raise _corrupt(what, str(error)) from error
-    if version != VERSION:
-        raise RendezvousStateError(
-            f"The {what} is of protocol version {version}, but this node speaks version {VERSION}: "
-            "run the same release of rendezvous-core on all nodes, or use a new run id."
-        )
-
-
-def _checked_size(data: bytes, limit: int, what: str) -> bytes:
     if len(data) > limit:
         raise _corrupt(what, f"its {len(data)} bytes exceed the limit of {limit}")
-    return data
+    try:
+        version = _version_decoder.decode(data).v
+        if version == VERSION:
+            return decoder.decode(data)
+    except _DAMAGED as error:
+        raise _corrupt(what, str(error)) from error
+    raise RendezvousStateError(
+        f"The {what} is of protocol version {version}, but this node speaks version {VERSION}: "
+        "run the same release of rendezvous-core on all nodes, or use a new run id."
+    )
 
 
 def _corrupt(what: str, problem: str) -> RendezvousStateError:
