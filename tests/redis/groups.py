@@ -5,6 +5,7 @@ import socket
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 import redis
@@ -124,12 +125,10 @@ class Cluster:
 
     def __init__(self, binary: Path, folder: Path, *, replicas: bool = False) -> None:
         config = ("cluster-enabled yes", "cluster-node-timeout 1000", "repl-diskless-sync-delay 0")
-        self.nodes = [
-            RedisServer(cluster_port(), binary=binary, data_dir=folder / str(number), config=config)
-            for number in range(6 if replicas else 3)
-        ]
-        for node in self.nodes:
-            node.start()
+        self.nodes = []
+        for number in range(6 if replicas else 3):
+            place = partial(RedisServer, binary=binary, data_dir=folder / str(number), config=config)
+            self.nodes.append(clustered(place))
         self.primaries = self.nodes[:3]
         share = 16384 // 3 + 1
         for number, node in enumerate(self.primaries):
@@ -188,16 +187,18 @@ def free_port() -> int:
         return int(listener.getsockname()[1])
 
 
-def cluster_port() -> int:
-    """A port that nobody uses, and whose companion for the bus of a cluster nobody uses either.
+def clustered(server_at: Callable[[int], RedisServer]) -> RedisServer:
+    """Start the member of a cluster that ``server_at`` makes of its port, where nobody uses that.
 
-    Both are below those that systems give to connections, one of which could come between.
+    The bus of the cluster takes the port 10000 above. Both are below those that systems give to
+    connections; another server may take one first all the same, so one that is in use is no failure.
     """
     while True:
-        port = random.randint(10000, 22000)
-        with (
-            suppress(OSError),
-            socket.create_server(("127.0.0.1", port)),
-            socket.create_server(("127.0.0.1", port + 10000)),
-        ):
-            return port
+        server = server_at(random.randint(10000, 19999))
+        try:
+            server.start()
+        except RuntimeError as error:
+            if "in use" not in str(error):
+                raise
+        else:
+            return server

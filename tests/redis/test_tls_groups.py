@@ -6,7 +6,7 @@ import pytest
 
 from rendezvous_redis import RedisOptions, RedisRun, RedisServer, RedisStore
 from rendezvous_redis._process import GuardedProcess
-from tests.redis.groups import PATIENCE, ask, cluster_port, free_port
+from tests.redis.groups import PATIENCE, ask, clustered, free_port
 from tests.redis.servers import server_of
 from tests.support.tls import Certificates
 
@@ -49,12 +49,17 @@ def assert_usable(endpoint: str, options: RedisOptions) -> None:
 
 def test_cluster(binary: Path, certificates: Certificates) -> None:
     """The ports that a cluster announces to clients with TLS are those for TLS."""
-    port = cluster_port()
-    config = (*secured(port, certificates), "cluster-enabled yes", "tls-cluster yes")
-    with RedisServer(binary=binary, password=PASSWORD, config=config) as server:
+
+    def server_at(port: int) -> RedisServer:
+        config = (*secured(port, certificates), "cluster-enabled yes", "tls-cluster yes")
+        ports.append(port)
+        return RedisServer(binary=binary, password=PASSWORD, config=config)
+
+    ports: list[int] = []
+    with clustered(server_at) as server:
         ask(server, "CLUSTER", "ADDSLOTSRANGE", 0, 16383, password=PASSWORD)
         options = RedisOptions(tls=True, ca_cert=certificates.ca_cert, password=PASSWORD)
-        assert_usable(f"cluster://127.0.0.1:{port}", options)
+        assert_usable(f"cluster://127.0.0.1:{ports[-1]}", options)
 
 
 def test_sentinel(binary: Path, certificates: Certificates, tmp_path: Path) -> None:

@@ -2,11 +2,12 @@
 
 import threading
 from contextlib import suppress
+from functools import partial
 
 import redis
 
 from rendezvous_redis import RedisRendezvousBackend, RedisServer, RedisStore
-from tests.redis.groups import Cluster, ask, cluster_port, free_port, until
+from tests.redis.groups import Cluster, ask, clustered, free_port, until
 from tests.redis.refusals.scene import OPEN, PASSWORD, Scene, in_namespace, says
 from tests.redis.servers import server_of
 
@@ -183,9 +184,8 @@ def unblocked(scene: Scene) -> None:
 
 @says(r"\bCLUSTERDOWN\b")
 def cluster_down(scene: Scene) -> None:
-    port = cluster_port()
-    server = RedisServer(port, binary=server_of(scene.variant), config=["cluster-enabled yes"])
-    scene.open(scene.stack.enter_context(server).endpoint)
+    place = partial(RedisServer, binary=server_of(scene.variant), config=["cluster-enabled yes"])
+    scene.open(scene.stack.enter_context(clustered(place)).endpoint)
 
 
 def cluster(scene: Scene) -> Cluster:
