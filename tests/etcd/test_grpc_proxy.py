@@ -1,6 +1,7 @@
 """Everything of etcd-v3 works through etcd's own gRPC proxy: the kit, with and without users."""
 
 import subprocess
+import uuid
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, ClassVar
 
@@ -15,7 +16,7 @@ from rendezvous_core import (
 )
 from rendezvous_core.testing import HandlerSuite, MembershipSuite, Proxy, StoreSuite
 from rendezvous_core.testing.suites.threads import is_blocked, start
-from rendezvous_etcd import EtcdServer, create_backend
+from rendezvous_etcd import Etcd3Client, Etcd3RendezvousBackend, EtcdServer, create_backend
 from tests.etcd.grpc_proxy import GrpcProxy
 from tests.etcd.servers import SecureServer, served
 from tests.etcd.waiting import PATIENCE
@@ -86,6 +87,18 @@ class ThroughProxy:
 
 class TestBackend(ThroughProxy, MembershipSuite):
     lacks: ClassVar = {**ThroughProxy.lacks, "corrupt": "is tested without a proxy"}
+
+    def test_waiting_comes_first(self, server: GrpcProxy) -> None:
+        """The proxy ends the first watch, which is a call of its own, before or after it has begun."""
+        for _ in range(10):
+            backend = Etcd3RendezvousBackend(Etcd3Client(server.endpoint), uuid.uuid4().hex)
+            try:
+                waiting = start(backend.wait_for_change, None, PATIENCE)
+                assert is_blocked(waiting, self.moment)
+                backend.set_state(b"state")
+                assert waiting.result(PATIENCE)
+            finally:
+                backend.close()
 
 
 class TestStore(ThroughProxy, StoreSuite):

@@ -1,5 +1,6 @@
 """The v3 backend and store pass the kit on a single server."""
 
+import uuid
 from collections.abc import Callable, Iterator
 from functools import partial
 
@@ -7,8 +8,10 @@ import pytest
 from pyetcd import etcdrpc as rpc
 
 from rendezvous_core.testing import MembershipSuite, Proxy, StoreSuite
+from rendezvous_core.testing.suites.threads import is_blocked, start
 from rendezvous_etcd import Etcd3Client, Etcd3RendezvousBackend, Etcd3Store, EtcdServer
 from tests.etcd.servers import OnServer
+from tests.etcd.waiting import PATIENCE
 
 
 def connect(endpoint: str, run_id: str) -> Etcd3RendezvousBackend:
@@ -41,6 +44,18 @@ class TestBackend(OnServer, MembershipSuite):
             backend.close()
 
         return corrupt
+
+    def test_a_watch_lasts(self, server: EtcdServer) -> None:
+        """etcd goes on with a call whose client has said all, so that no stream is needed."""
+        backend = connect(server.get_endpoint(), uuid.uuid4().hex)
+        try:
+            waiting = start(backend.wait_for_change, None, PATIENCE)
+            assert is_blocked(waiting, self.moment)
+            backend.set_state(b"state")
+            assert waiting.result(PATIENCE)
+            assert backend.watcher.lasts
+        finally:
+            backend.close()
 
 
 class TestStore(OnServer, StoreSuite):

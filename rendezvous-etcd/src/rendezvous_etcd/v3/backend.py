@@ -24,7 +24,8 @@ from rendezvous_etcd.v3.lease import Lease
 from rendezvous_etcd.v3.operations import delete, get, prefix_end, put, unchanged
 from rendezvous_etcd.v3.permissions import check_permissions
 from rendezvous_etcd.v3.register import NONCE, Register, Sight, StateToken
-from rendezvous_etcd.v3.watch import KeyRange, Watch, WatchEndedError, Watcher
+from rendezvous_etcd.v3.watch import KeyRange, Watch, WatchEndedError
+from rendezvous_etcd.v3.watcher import Watcher
 
 _PAUSE = 0.01
 _KEPT = (b"state", b"token", b"wake", b"who/any", b"kv/any", b"receipts/any")
@@ -202,7 +203,7 @@ class Etcd3RendezvousBackend(MembershipBackend):
     def wait_for_change(self, token: Token | None, timeout: float, members: Token | None = None) -> bool:
         """See base class. Looks at the server only where its watch may have missed something."""
         deadline = time.monotonic() + timeout
-        watch = self._watch_run(members is not None)
+        lasted, watch = self._watcher.lasts, self._watch_run(members is not None)
         try:
             if not watch.wait_until_begun(timeout) and timeout > 0:
                 return False
@@ -219,7 +220,10 @@ class Etcd3RendezvousBackend(MembershipBackend):
                 deadline - time.monotonic(),
             )
         except WatchEndedError:
-            return True
+            if lasted == self._watcher.lasts:
+                return True
+            # It was found out that this server lets none last. The next one is of another kind.
+            return self.wait_for_change(token, deadline - time.monotonic(), members)
 
     def close(self) -> None:
         """See base class. Ends every wait that is under way."""
@@ -235,7 +239,7 @@ class Etcd3RendezvousBackend(MembershipBackend):
             ):
                 former = self._watch
                 watched = KeyRange(self._token, self._wake + b"\0" if with_announcements else b"")
-                self._watch, self._watches_bell = self._watcher.open(watched), with_announcements
+                self._watch, self._watches_bell = self._watcher.open_lasting(watched), with_announcements
                 if former is not None:
                     self._watcher.close(former)  # whoever waits for it sees by then that it was replaced
             return self._watch

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import grpc
+from grpc.experimental import ChannelOptions
 from pyetcd import etcdrpc as rpc
 
 from rendezvous_core.ports.endpoint import Endpoint
@@ -30,6 +31,8 @@ _OPTIONS = [
     ("grpc.use_local_subchannel_pool", 1),
     # What an environment says of http_proxy is meant for the web, not for the cluster's own servers.
     ("grpc.enable_http_proxy", 0),
+    # Who reads the responses to one request needs no thread beside its own.
+    (ChannelOptions.SingleThreadedUnaryStream, 1),
 ]
 
 
@@ -57,6 +60,11 @@ class Channel:
             "LeaseKeepAlive": self._keep_alive_once,
         }
         self.watch = rpc.WatchStub(self._channel).Watch
+        self.watch_alone = self._channel.unary_stream(
+            "/etcdserverpb.Watch/Watch",
+            request_serializer=rpc.WatchRequest.SerializeToString,
+            response_deserializer=rpc.WatchResponse.FromString,
+        )
 
     def close(self) -> None:
         """Cancel all calls."""

@@ -25,7 +25,8 @@ from rendezvous_etcd.v3.lease import Lease
 from rendezvous_etcd.v3.operations import delete, get, prefix_end, put, unchanged
 from rendezvous_etcd.v3.receipts import Receipts
 from rendezvous_etcd.v3.snapshot import read_all
-from rendezvous_etcd.v3.watch import KeyRange, WatchEndedError, Watcher
+from rendezvous_etcd.v3.watch import KeyRange, WatchEndedError
+from rendezvous_etcd.v3.watcher import Watcher
 
 T = TypeVar("T")
 
