@@ -36,7 +36,7 @@ _NODE_MOMENTS = (
 _NODE_REST = {
     *("member", "outcome", "joined", "finished", "state", "trouble", "now", "began"),
     *("_run", "_settings", "_news", "_spare", "_moves", "_timing", "_coordinator"),
-    *("_token", "_stale", "_still", "_reopens", "_has_id", "_opening", "_drains"),
+    *("_token", "_stale", "_still", "_reopens", "_has_id", "_opening", "_drains", "_heard"),
 }
 _OF_LARGE_GROUPS = {"_page", "_book", "_kept", "_missed", "_lost_at", "_is_heir"}
 """What a node knows of a ledger that is kept apart: here all are in the state."""
@@ -44,7 +44,7 @@ _TOLD = {"restored", "deposed_after", "members", "dead"}
 """For people: nothing is decided by it."""
 _COORDINATOR_REST = {
     *("_node", "_settings", "_timing", "_new_id", "_ranks", "_term", "_observer", "_asks", "_passed"),
-    *("_missing", "_rest", "failed", "settled_at", "forgotten"),
+    *("_missing", "_rest", "failed", "settled_at", "_unsettled", "forgotten"),
 }
 _OBSERVER_REST = {"_me", "_gap", "_asked", "_answered", "_took", "_before", "_silences", "_tracks"}
 
@@ -98,6 +98,7 @@ def rebased(node: SteppedNode) -> SteppedNode:
     coordinator = new._coordinator
     observer = coordinator._observer
     coordinator.settled_at = shift(coordinator.settled_at)
+    coordinator._unsettled = shift(coordinator._unsettled)
     observer._asked, observer._answered = shift(observer._asked), shift(observer._answered)
     for track in observer._tracks.values():
         track.rose = shift(track.rose)
@@ -122,9 +123,10 @@ def key(node: SteppedNode) -> Hashable:
         *(getattr(node, name) for name in _NODE_MOMENTS),
         *(frozen(node.member), outcome, node.finished, frozen(node.state), node.trouble is None),
         *(node._news, node._spare, node._moves, node._token, node._stale, node._still),
-        *(node._opening, tuple(node._drains.items())),
+        *(node._opening, tuple(node._drains.items()), node._heard == node._wish() or node._heard),
         *(coordinator._term, frozenset(coordinator._asks), coordinator._passed, coordinator._missing),
-        *(coordinator._rest, coordinator.failed, coordinator.settled_at, ids.count),
+        *(coordinator._rest, coordinator.failed, coordinator.settled_at, coordinator._unsettled),
+        ids.count,
         *(
             observer._asked,
             observer._answered,

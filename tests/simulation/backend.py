@@ -3,14 +3,14 @@
 from collections.abc import Collection
 from typing import TYPE_CHECKING, Any
 
-from rendezvous_core.protocol.operations import Drop, Fetch, File, List, Put, Read, Remove, Steps, Wait, Write
+from rendezvous_core.protocol.operations import Drop, Fetch, File, List, Put, Read, Remove, Wait, Write
 from rendezvous_core.records.codec import encode_state
 from rendezvous_core.records.ledger import Page, whole
 from rendezvous_core.records.member import Member
 from rendezvous_core.records.state import State
 
 if TYPE_CHECKING:
-    from tests.simulation.machine import Machine
+    from tests.simulation.machine import Asker, Machine
     from tests.simulation.world import World
 
 
@@ -45,7 +45,7 @@ class Backend:
         """Whether everything is kept in one register, for which all writes compete."""
         self.limit: int | None = None
         """In bytes, of a state."""
-        self._waiters: list[tuple[Wait, Machine, Steps]] = []
+        self._waiters: list[tuple[Wait, Machine, Asker]] = []
 
     @property
     def token(self) -> Any:
@@ -120,7 +120,7 @@ class Backend:
         self.touches += 1
         self._wake()
 
-    def wait(self, wait: Wait, machine: "Machine", steps: Steps) -> None:
+    def wait(self, wait: Wait, machine: "Machine", steps: "Asker") -> None:
         if self._changed(wait):
             machine.answer(steps, True)
             return
@@ -128,7 +128,7 @@ class Backend:
         self._waiters.append(entry)
         self.world.after(wait.timeout / machine.rate, self._time_out, entry)
 
-    def _time_out(self, entry: tuple[Wait, "Machine", Steps]) -> None:
+    def _time_out(self, entry: tuple[Wait, "Machine", "Asker"]) -> None:
         if entry in self._waiters:
             self._waiters.remove(entry)
             entry[1].answer(entry[2], False)

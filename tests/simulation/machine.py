@@ -19,6 +19,17 @@ if TYPE_CHECKING:
 RUN = "run"
 
 
+class Nap:
+    """What waits for something else than for what its user wants."""
+
+    def __init__(self, steps: Steps) -> None:
+        self.steps = steps
+
+
+Asker = Steps | Nap
+"""Who asked for an operation, and is told the answer."""
+
+
 class Machine:
     """One process: a `Node`, its background thread, and a user who works and asks again."""
 
@@ -76,10 +87,9 @@ class Machine:
         """Whether it waits for a listing."""
         self._slept_at = 0.0
         self._life: Steps | None = None
-        self._inbox: list[tuple[Steps, Any, Exception | None]] = []
+        self._inbox: list[tuple[Asker, Any, Exception | None]] = []
         self._errands: list[Callable[[], None]] = []
-        self._puts: list[tuple[Put, Steps]] = []
-        self._newest: Member | None = None
+        self._nap: Nap | None = None
 
     def __repr__(self) -> str:
         return f"<{self.name}>"
@@ -97,7 +107,7 @@ class Machine:
         if resting and not self.node.finished:
             self._live()
         else:
-            self._announce()
+            self._rouse()
         self._learn()
 
     def _live(self) -> None:
@@ -113,7 +123,7 @@ class Machine:
         self.quits.setdefault(self.node.member.ticket, set()).add(intent)
         self._tick()
         self.node.quit(intent)
-        self._announce()
+        self._rouse()
         self._learn()
 
     def close(self) -> None:
@@ -130,15 +140,10 @@ class Machine:
             else:
                 return
 
-    def _announce(self) -> None:
-        def put() -> Steps:
-            put = self.node.put()
-            try:
-                yield put
-            except RendezvousConnectionError:
-                self.node.put_failed(put)
-
-        self._resume(put())
+    def _rouse(self) -> None:
+        """Have the node take up what its user wants, where it waits for something else."""
+        if self._nap is not None:
+            self._resume(self._nap, False)
 
     def _learn(self) -> None:
         """React as a user does to what the node has learnt."""
@@ -259,7 +264,11 @@ class Machine:
         """What its clock shows while it goes."""
         return self.offset + self.world.now * self.rate
 
-    def _resume(self, steps: Steps, value: Any = None, error: Exception | None = None) -> None:
+    def _resume(self, steps: Asker, value: Any = None, error: Exception | None = None) -> None:
+        if isinstance(steps, Nap):
+            if steps is not self._nap:
+                return  # its user wanted something meanwhile
+            self._nap, steps = None, steps.steps
         self._tick()
         try:
             operation = steps.throw(error) if error else steps.send(value)
@@ -277,34 +286,18 @@ class Machine:
         self.world.invariants.on_operation(self, operation)
         world = self.world
         self.lists = type(operation) is List
+        waits: Asker = steps
+        if steps is self._life and type(operation) in (Rest, Wait):
+            waits = self._nap = Nap(steps)
         if type(operation) is Rest:
-            world.after(operation.seconds / self.rate, self._deliver, steps)
-        elif type(operation) is Put:
-            self._puts.append((operation, steps))
-            if len(self._puts) == 1:
-                self._put_next()
+            world.after(operation.seconds / self.rate, self._deliver, waits)
         else:
             listing = self.slow_listing if self.lists else 0.0
             before = listing and listing * world.random.random()
             delay = world.latency() + self.slowness + before
-            world.after(delay, self._arrive, operation, steps, listing - before)
+            world.after(delay, self._arrive, operation, waits, listing - before)
 
-    def _put_next(self) -> None:
-        """Puts of two threads queue for one lock; of a record that was overtaken only the news goes out."""
-        while self._puts:
-            put, steps = self._puts[0]
-            if put.announce or self._newest is None or put.member.beat > self._newest.beat:
-                delay = self.world.latency() + self.slowness
-                self.world.after(delay, self._arrive, self._renewed(put), steps)
-                return
-            del self._puts[0]
-            self.world.after(0.0, self._deliver, steps)
-
-    def _renewed(self, put: Put) -> Put:
-        newest = self._newest
-        return put if newest is None or put.member.beat > newest.beat else put._replace(member=newest)
-
-    def _arrive(self, operation: Any, steps: Steps, takes: float = 0.0) -> None:
+    def _arrive(self, operation: Any, steps: Asker, takes: float = 0.0) -> None:
         """Hand a request to the backend, or lose it on the way; the answer ``takes`` longer than others."""
         world = self.world
         backend, faults = world.backend, world.faults
@@ -345,7 +338,7 @@ class Machine:
         if stands is None or operation.member.beat >= stands.beat:
             self.world.backend.apply(operation, self)
 
-    def _compete(self, operation: Any, steps: Steps, touches: int, tries: int) -> None:
+    def _compete(self, operation: Any, steps: Asker, touches: int, tries: int) -> None:
         """Write the one register as it was read, or read it again after a while."""
         world, backend = self.world, self.world.backend
         if backend.down or tries > 20:
@@ -356,34 +349,29 @@ class Machine:
             pause = world.random.uniform(0.0, 0.002 * 2 ** min(tries, 6)) + 2 * world.latency()
             world.after(pause, self._compete, operation, steps, backend.touches, tries + 1)
 
-    def answer(self, steps: Steps, value: Any, takes: float = 0.0) -> None:
+    def answer(self, steps: Asker, value: Any, takes: float = 0.0) -> None:
         self.world.after(self.world.latency() + self.slowness + takes, self._hear, steps, value)
 
-    def _hear(self, steps: Steps, value: Any) -> None:
+    def _hear(self, steps: Asker, value: Any) -> None:
         if self.cut_off or self.deaf:
             self._deliver(steps, None, RendezvousConnectionError("simulated"))
         else:
             self._deliver(steps, value)
 
-    def refuse(self, steps: Steps) -> None:
+    def refuse(self, steps: Asker) -> None:
         error = RendezvousConnectionError("simulated")
         self.world.after(self.world.latency(), self._deliver, steps, None, error)
 
-    def _fail(self, steps: Steps, error: RendezvousError) -> None:
+    def _fail(self, steps: Asker, error: RendezvousError) -> None:
         """Answer a pending ask with what will not pass, as drivers do; a node in a round goes on trying."""
         if self.node.outcome is None and not self.crashed:
             self.node.refuse(error)
         self._deliver(steps, None, RendezvousConnectionError(str(error)))
 
-    def _deliver(self, steps: Steps, value: Any = None, error: Exception | None = None) -> None:
+    def _deliver(self, steps: Asker, value: Any = None, error: Exception | None = None) -> None:
         if self.crashed:
             return
         if self.paused:
             self._inbox.append((steps, value, error))
             return
-        if self._puts and self._puts[0][1] is steps:
-            put, _ = self._puts.pop(0)
-            if error is None:
-                self._newest = self._renewed(put).member
-            self._put_next()
         self._resume(steps, value, error)

@@ -92,7 +92,9 @@ def test_who_is_back_is_noted_when_all_are() -> None:
     for intent in ("leave", "done", "cancel"):
         left = decided(state, asks("a", intent=intent), here)
         assert (left.gone, left.spent) == ({"c": "left", "a": "left"}, {"c": 1, "a": 2})
-    assert decided(state, asks("a"), here, dead=("b",)).phase == "joining"
+    assert decided(state, asks("a"), here, dead=("b",), over=Over(settling=True)).phase == "joining"
+    held = decided(state, asks("a"), here, dead=("b",))
+    assert (held.phase, held.gone) == ("complete", {"c": "left", "b": "lost"}), "another may come in a moment"
     assert decided(running("a", "b"), asks("a"), here).gone == {"a": "left"}
 
 

@@ -30,12 +30,12 @@ BITES = [
     Bite(
         "Rule 3: the coordinator renews the state",
         Node._coordinate,
-        " or state.beat != self.member.beat or overdue or is_missed:",
+        " or has_beaten or overdue or is_missed:",
         " or is_missed:",
         deaths.nothing_happens,
     ),
     Bite(
-        "Rule 3: also where a claim carries the latest beat",
+        "Rule 3: also where a pass takes longer than a period",
         Node._coordinate,
         " or overdue or",
         " or",
@@ -72,7 +72,7 @@ BITES = [
     Bite(
         "Rule 10: the state carries each beat of the coordinator's",
         Node._coordinate,
-        "state.beat != self.member.beat or overdue",
+        "has_beaten or overdue",
         "overdue",
         deaths.coordinator_dies,
     ),
@@ -156,8 +156,8 @@ BITES = [
     Bite(
         "Rule 15: news is announced",
         Node.put,
-        "announce, self._news, self._put_at = self._news, False, self.now",
-        "announce, self._news, self._put_at = False, False, self.now",
+        "announce, self._news = self._news and beats, False",
+        "announce, self._news = False, False",
         messages.asks_are_heard_at_once,
     ),
     Bite(

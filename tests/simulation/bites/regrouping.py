@@ -3,6 +3,7 @@
 from rendezvous_core.protocol import decision
 from rendezvous_core.protocol.coordinator import Coordinator
 from rendezvous_core.protocol.node import Node
+from rendezvous_core.protocol.observation import Observer
 from rendezvous_core.records import member
 from rendezvous_core.records.state import Settings
 from tests.simulation.bites.bite import Bite
@@ -12,7 +13,7 @@ BITES = [
     Bite(
         "Rule 16: where all are called already, nobody is told who is back",
         decision._note_departures,
-        "if not state.departed or len(gone) + len(back) == len(active):",
+        "if not state.departed or (len(gone) + len(back) == len(active) and not held):",
         "if True:",
         regrouping.who_is_back_wakes_nobody,
     ),
@@ -22,6 +23,41 @@ BITES = [
         '(back if member.intent == "join" else gone)',
         "back",
         regrouping.who_is_back_gives_up_while_others_are_called,
+    ),
+    Bite(
+        "Rule 16: those who are called are told of the next round as a whole",
+        decision.decide,
+        "and not over.settling:",
+        "and False:",
+        regrouping.survivors_are_told_twice,
+    ),
+    Bite(
+        "Rule 16: where asks keep coming, the next round is held for a look at most",
+        Coordinator.decide,
+        "min(self.settled_at, self._unsettled + self._timing.look)",
+        "self.settled_at",
+        regrouping.round_forms_though_asks_keep_coming,
+    ),
+    Bite(
+        "Rule 15: what a coordinator asks wakes nobody",
+        Node._cycle,
+        "beats=is_due or not self._leads()",
+        "beats=True",
+        regrouping.survivors_are_told_twice,
+    ),
+    Bite(
+        "Rule 15: a coordinator hears of what its node wants",
+        Node._is_unheard,
+        "self._heard != self._wish()",
+        "False",
+        regrouping.last_one_goes_on_alone_at_once,
+    ),
+    Bite(
+        "Rule 15: a coordinator knows what its node wants before that is put",
+        Observer.look,
+        "member if node == self._me else",
+        "",
+        regrouping.survivors_are_together_again_at_once,
     ),
     Bite(
         "Rule 17: last call ends when nobody is expected",
@@ -68,8 +104,8 @@ BITES = [
     Bite(
         "Rule 17: the coordinator looks when the moment is over",
         Node._next_duty,
-        ", self._coordinator.settled_at",
-        "",
+        "waits.append(self._coordinator.settled_at)",
+        "pass",
         regrouping.survivors_are_together_again_at_once,
     ),
     Bite(

@@ -52,6 +52,45 @@ def who_is_back_wakes_nobody(world: World) -> None:
 
 
 @scenario
+def survivors_are_told_twice(world: World) -> None:
+    """That one is gone, and of the next round: each write of the state wakes everybody."""
+    machines = gather(world, 4, min_nodes=2, max_nodes=4, last_call=20.0)
+    world.faults = Faults(latency=0.0005)
+    serial = state_of(world).serial
+    wait_until(world, lambda: state_of(world).serial > serial, 1.5, "a heartbeat, the last one for a second")
+    goer = pick(world, others(machines, coordinator(world)))
+    survivors = others(machines, goer)
+    goer.quit("leave")
+    wait_until(world, lambda: all(len(m.returned) == 2 for m in survivors), 0.5, "they are together again")
+    expect(state_of(world).serial - serial == 3, f"{state_of(world).serial - serial - 1} writes")
+
+
+@scenario
+def last_one_goes_on_alone_at_once(world: World) -> None:
+    """Nobody else wakes a coordinator whose own user asks."""
+    machines = gather(world, 2, min_nodes=1, max_nodes=2, last_call=20.0)
+    world.faults = Faults(latency=0.0005)
+    goer = pick(world, others(machines, coordinator(world)))
+    goer.quit("leave")
+    wait_until(world, lambda: state_of(world).departed == 1, 0.5, "the other one is gone")
+    wait_until(world, lambda: len(coordinator(world).returned) == 2, 0.1, "it goes on")
+
+
+@scenario
+def round_forms_though_asks_keep_coming(world: World) -> None:
+    """One that asks again and again, as one that crashes in a loop does, keeps nobody from going on."""
+    options: dict[str, Any] = {"min_nodes": 2, "max_nodes": 40, "last_call": 2.0}
+    goer, *survivors = gather(world, 4, **options)
+    world.faults = Faults(latency=0.0005)
+    goer.quit("leave")
+    wait_until(world, lambda: any(m.asking for m in survivors), 1.0, "the others are called")
+    for _ in range(9):
+        world.run(0.04)
+        world.start(1, **options)
+    expect(all(len(m.returned) > 1 for m in survivors), "they are together again")
+
+
+@scenario
 def who_is_back_gives_up_while_others_are_called(world: World) -> None:
     """It is out at once, though the others take their time."""
     hasty, *_ = _called(world, 4)

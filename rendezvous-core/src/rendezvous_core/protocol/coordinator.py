@@ -28,6 +28,8 @@ class Coordinator:
         self._observer = self._new_observer(0.0)
         self._asks: set[tuple[str, int]] = set()
         self._passed = False
+        self._unsettled = 0.0
+        """Since when asks have come one soon after the other."""
         self._missing = 0
         self._rest = 0.0
         self.failed = False
@@ -89,7 +91,7 @@ class Coordinator:
         sight = self._observer.look(everybody, state.active(), state.term, asked, now)
         self._note_asks(everybody, asked)
         self.members, self.dead = everybody, sight.dead
-        over = over._replace(settling=asked >= self.settled_at)
+        over = over._replace(settling=asked >= min(self.settled_at, self._unsettled + self._timing.look))
         decided = decide(state, sight, over, new_id=self._new_id, ranks=self._ranks)
         if me.intent != "join" and decided.has_spent(me.node, me.ticket):
             decided = appoint_heir(decided, sight)
@@ -114,6 +116,8 @@ class Coordinator:
     def _note_asks(self, members: Mapping[str, Member], now: float) -> None:
         asks = {(node, member.ticket) for node, member in members.items() if member.intent == "join"}
         if not asks <= self._asks:
+            if now >= self.settled_at:
+                self._unsettled = now
             self.settled_at = now + self._timing.settle
         self._asks = asks
 

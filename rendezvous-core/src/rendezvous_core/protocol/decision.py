@@ -20,7 +20,7 @@ class Over(NamedTuple):
 
     last_call: bool = False
     settling: bool = False
-    """No new ask has come for a moment."""
+    """No new ask has come for a moment, or they have come for a look."""
     gathering: bool = False
     """Newcomers have waited for as long as they are to gather."""
 
@@ -48,15 +48,22 @@ def decide(state: State, sight: Sight, over: Over, *, new_id: Callable[[], str],
     if state.draining:
         present = sight.members.keys() | {seat.node for seat in state.active()}
         state = undrain(state, state.draining.keys() - present)
-    if state.phase == "complete":
-        state = _note_departures(state, sight)
-        if state.active():
-            return _count_waiting(state, sight, over, new_id)
-        spent = _spend(state, state.roster)
-        state = replace(
-            state, phase="joining", round=state.round + 1, gone={}, waiting=0, knock=None, spent=spent
-        )
-    return _complete_if_possible(state, sight, over, new_id, ranks)
+    if state.phase != "complete":
+        return _complete_if_possible(state, sight, over, new_id, ranks)
+    noted = _note_departures(state, sight)
+    if noted.active():
+        return _count_waiting(noted, sight, over, new_id)
+    spent = _spend(noted, noted.roster)
+    opened = replace(
+        noted, phase="joining", round=state.round + 1, gone={}, waiting=0, knock=None, spent=spent
+    )
+    formed = _complete_if_possible(opened, sight, over, new_id, ranks)
+    if formed.phase == "joining" and state.departed and not over.settling:
+        # All are called already: in a moment they may be told of the next round as a whole (Rule 16).
+        held = _note_departures(state, sight, held=True)
+        if held.active():
+            return _count_waiting(held, sight, over, new_id)
+    return formed
 
 
 def withdraw(state: State, node: str, ticket: int, intent: Intent) -> State:
@@ -118,7 +125,7 @@ def appoint_heir(state: State, sight: Sight) -> State:
     return replace(state, coordinator=None)
 
 
-def _note_departures(state: State, sight: Sight) -> State:
+def _note_departures(state: State, sight: Sight, *, held: bool = False) -> State:
     """Note who asked again or was found dead (Rule 7).
 
     Where all are called already, nobody need be told who is back: they are noted together (Rule 16).
@@ -132,7 +139,7 @@ def _note_departures(state: State, sight: Sight) -> State:
             (back if member.intent == "join" else gone)[seat.node] = "left"
         elif seat.node in sight.dead:
             gone[seat.node] = "lost"
-    if not state.departed or len(gone) + len(back) == len(active):
+    if not state.departed or (len(gone) + len(back) == len(active) and not held):
         gone |= back
     if not gone:
         return state

@@ -83,8 +83,7 @@ class Follower(Participant):
         """
         me = self.member
         serial = max(state.serial, self.state.serial if self.state else 0) + 1
-        # A put that is due comes next, and must not call for another write.
-        beat = me.beat + self._news if state.coordinator == me.node else state.beat
+        beat = me.beat if state.coordinator == me.node else state.beat
         self._stale = True
         state = replace(state, serial=serial, beat=beat)
         state = file(state, basis, self._coordinator.new_id, self._page, anew=anew)

@@ -19,7 +19,7 @@ from rendezvous_core.protocol.operations import List, Operation, Put, Read, Remo
 from rendezvous_core.protocol.participant import Joined
 from rendezvous_core.protocol.terms import Terms
 from rendezvous_core.records.codec import check_member
-from rendezvous_core.records.member import Member
+from rendezvous_core.records.member import Intent, Member
 
 __all__ = ["Joined", "Node"]
 
@@ -46,6 +46,8 @@ class Node(Follower):
         self.deposed_after = 0.0
         """For how long the coordinator had been silent that this node took over from last."""
         self._put_at = _NEVER
+        self._heard = self._wish()
+        """What the latest decision of this node took in of its own wishes."""
         self._looked_at = _NEVER
 
     @property
@@ -53,10 +55,11 @@ class Node(Follower):
         """What this node does, or did, in its time as coordinator."""
         return self._coordinator
 
-    def put(self) -> Put:
-        """Return the operation that stores the present record as its next heartbeat (Rule 2)."""
-        self.member = replace(self.member, beat=self.member.beat + 1)
-        announce, self._news, self._put_at = self._news, False, self.now
+    def put(self, *, beats: bool = True) -> Put:
+        """Return the operation that stores the record: as its next heartbeat, or for people (Rule 2)."""
+        announce, self._news = self._news and beats, False
+        if beats:
+            self.member, self._put_at = replace(self.member, beat=self.member.beat + 1), self.now
         return Put(self.member, announce)
 
     def put_failed(self, put: Put) -> None:
@@ -134,8 +137,9 @@ class Node(Follower):
             yield from self._write(state, undrain(state, {me}), self._token)
             if self._stale or self.finished:
                 return
-        if self._news or self.now - self._put_at >= self._timing.period:
-            yield from self._beat()
+        is_due = self.now - self._put_at >= self._timing.period
+        if is_due or self._news:
+            yield from self._beat(beats=is_due or not self._leads())
         if self.finished:
             return
         if self._may_take_over():
@@ -143,19 +147,26 @@ class Node(Follower):
             claimed = self._coordinator.claim(state, self._still, self.now)
             yield from self._write(state, claimed, self._token)
         watch = (yield from self._coordinate()) if self._leads() else None
-        if self._stale or self.finished or self._news or self._has_question():
+        if self._stale or self.finished or self._is_unheard() or self._has_question():
             return
         if watch is not None and self.now > began:
             yield Rest(self._coordinator.rest(self.now - began))
-            if self._news:
+            if self._is_unheard():
                 return  # the user wants something else meanwhile
         self._stale = yield Wait(self._token, watch, max(0.0, self._next_duty() - self.now))
 
-    def _beat(self) -> Steps:
+    def _is_unheard(self) -> bool:
+        """Whether the coordinator has still to hear what this node wants."""
+        return self._heard != self._wish() if self._leads() else self._news
+
+    def _wish(self) -> tuple[int, Intent]:
+        return self.member.ticket, self.member.intent
+
+    def _beat(self, *, beats: bool) -> Steps:
         if self._mismatched():
             self._news, self._put_at = False, self.now
             return
-        put = self.put()
+        put = self.put(beats=beats)
         try:
             yield put
         except RendezvousConnectionError:
@@ -173,11 +184,13 @@ class Node(Follower):
         self._looked_at = asked
         listed, watch = yield List()
         over = Over(last_call=asked >= self._last_call_over(), gathering=asked >= self._gathering_over())
+        self._heard = self._wish()
         decided = self._coordinator.decide(state, self.member, listed, asked, self.now, over)
         # What stands may carry the latest beat already: it is to be renewed all the same (Rule 3).
         overdue = self.now - self._read_at >= self._timing.period
         is_missed = self._coordinator.is_missed(basis, listed)
-        if decided != state or not basis.is_whole or state.beat != self.member.beat or overdue or is_missed:
+        has_beaten = self.member.beat not in (state.beat, 1)  # the first one comes with the first write
+        if decided != state or not basis.is_whole or has_beaten or overdue or is_missed:
             yield from self._write(basis, decided, token, anew=is_missed)
         if self._leads() and not self._stale:
             self._coordinator.note_pass()
@@ -194,8 +207,10 @@ class Node(Follower):
         if self._leads():
             duties.append(self.now + timing.look)
             waits = []
+            if state.last_call or state.departed:
+                waits.append(self._coordinator.settled_at)
             if state.last_call:
-                waits += [self._last_call_over(), self._coordinator.settled_at]
+                waits.append(self._last_call_over())
             if state.knock and not state.waiting:
                 waits.append(self._gathering_over())
             # Also one that ended while the pass was under way.

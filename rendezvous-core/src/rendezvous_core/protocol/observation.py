@@ -78,7 +78,11 @@ class Observer:
         self._tracks = followed | self._missing(followed, lapse)
         silent = {node: track for node, track in followed.items() if track.silence >= track.dead_after}
         return Sight(
-            members={node: followed[node].member or member for node, member in listed.items()},
+            # What the observer wants by now need not have been put.
+            members={
+                node: member if node == self._me else followed[node].member or member
+                for node, member in listed.items()
+            },
             fresh={
                 node
                 for node, track in followed.items()
