@@ -186,7 +186,7 @@ class Node(Follower):
         over = Over(last_call=asked >= self._last_call_over(), gathering=asked >= self._gathering_over())
         self._heard = self._wish()
         decided = self._coordinator.decide(state, self.member, listed, asked, self.now, over)
-        # What stands may carry the latest beat already: it is to be renewed all the same (Rule 3).
+        # A long pass may end a period later, though no beat was due when it began (Rule 3).
         overdue = self.now - self._read_at >= self._timing.period
         is_missed = self._coordinator.is_missed(basis, listed)
         has_beaten = self.member.beat not in (state.beat, 1)  # the first one comes with the first write
