@@ -9,7 +9,7 @@ BITES = [
     Bite(
         "Rule 2: a new term is echoed at once",
         Node._see,
-        "self._news |= self.outcome is None",
+        "self._news |= self.outcome is None or self._quits()",
         "pass",
         asks.coordinator_leaves,
     ),

@@ -39,6 +39,20 @@ BITES = [
         regrouping.round_forms_though_asks_keep_coming,
     ),
     Bite(
+        "Rule 16: also where each pass shows another ask",
+        Coordinator._note_asks,
+        "self._unsettled = min(self._unsettled, now)",
+        "self._unsettled = now",
+        regrouping.round_forms_though_asks_keep_coming,
+    ),
+    Bite(
+        "Rule 15: who withdraws says so to each new coordinator",
+        Node._see,
+        " or self._quits()",
+        "",
+        regrouping.deposed_coordinator_leaves_soon,
+    ),
+    Bite(
         "Rule 15: what a coordinator asks wakes nobody",
         Node._cycle,
         "beats=is_due or not self._leads()",

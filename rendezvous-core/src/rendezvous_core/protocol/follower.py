@@ -129,7 +129,7 @@ class Follower(Participant):
         if state.term != self.member.term:
             # The echo proves to a new coordinator that this record is no dead node's.
             self.member = replace(self.member, term=state.term)
-            self._news |= self.outcome is None
+            self._news |= self.outcome is None or self._quits()
         if state.phase == "complete" and state.round > self.member.seen:
             self.member = replace(self.member, seen=state.round)
         self._settle()
