@@ -74,6 +74,12 @@ def lag(world: World, seconds: float = 1.0) -> None:
     world.run(world.random.uniform(0.0, seconds))
 
 
+def wait_for_heartbeat(world: World) -> None:
+    """Let time pass until the coordinator has just renewed the state: the last time for a second."""
+    serial = state_of(world).serial
+    wait_until(world, lambda: state_of(world).serial > serial, 1.5, "a heartbeat")
+
+
 def expect_undisturbed(machines: list[Machine], rounds: int = 1) -> None:
     for machine in machines:
         expect(len(machine.returned) == rounds, f"{machine.name} returned {len(machine.returned)} times")

@@ -1,5 +1,6 @@
 """What a node does in its time as coordinator: claims it, observes the others, decides."""
 
+import math
 from collections.abc import Callable, Mapping
 from collections.abc import Set as AbstractSet
 
@@ -10,8 +11,6 @@ from rendezvous_core.protocol.observation import Observer
 from rendezvous_core.protocol.terms import Terms
 from rendezvous_core.records.member import Member
 from rendezvous_core.records.state import State
-
-_NEVER = float("inf")
 
 _SHARE = 8
 """For so many missing nodes, a rest may be longer by the time of one pass."""
@@ -30,7 +29,7 @@ class Coordinator:
         self._observer = self._new_observer(0.0)
         self._asks: set[tuple[str, int]] = set()
         self._passed = False
-        self._unsettled = _NEVER
+        self._unsettled = math.inf
         """Since when asks have come one soon after the other."""
         self._missing = 0
         self._rest = 0.0
@@ -59,7 +58,7 @@ class Coordinator:
     def claim(self, state: State, silence: float, now: float) -> State:
         """Return ``state`` under a new term of this node's, the former coordinator silent so long."""
         self._term, self._passed, self._observer = self._new_id(), False, self._new_observer(now)
-        self._asks, self._unsettled = set(), _NEVER
+        self._asks, self._unsettled = set(), math.inf
         if silence and state.coordinator not in (None, self._node):
             self._observer.expect(state.coordinator, state.beat, silence)
         return replace(
@@ -121,7 +120,7 @@ class Coordinator:
             self._unsettled = min(self._unsettled, now)
             self.settled_at = now + self._timing.settle
         elif now >= self.settled_at:
-            self._unsettled = _NEVER
+            self._unsettled = math.inf
         self._asks = asks
 
     def silence(self, node: str) -> float | None:
