@@ -43,7 +43,9 @@ class CountingBackend(MembershipBackend):
         self._count(sum(map(len, listed.records.values())))
         return listed
 
-    def wait_for_change(self, token: Token | None, timeout: float, members: Token | None = None) -> bool:
+    def wait_for_change(
+        self, token: Token | None, timeout: float, members: Token | None = None
+    ) -> bool | tuple[bytes, Token]:
         self._count(0)
         return self._backend.wait_for_change(token, timeout, members)
 

@@ -18,6 +18,7 @@ from queue import Empty, SimpleQueue
 from typing import Any, NamedTuple
 
 from benchmarks.contenders import Node, Plan, create
+from benchmarks.limits import step_back
 
 _OPENERS = 4
 """So many nodes of a process connect at the same time."""
@@ -30,9 +31,6 @@ _STACK = 1 << 20
 _SWITCH = 10.0
 """Seconds after which a thread asks for another one's turn: at Python's default, hundreds of waiting threads
 do nothing else. None of them goes on for long."""
-
-_YIELDING = 19
-"""How nice a process of many nodes is to others."""
 
 
 class Met(NamedTuple):
@@ -147,8 +145,7 @@ def run(pipe: Connection, size: int) -> None:
     logging.disable(logging.WARNING)
     gc.freeze()  # what processes share stays shared
     if size > 1:
-        # Where nodes are deployed, they take no turns of the server's, and of who coordinates.
-        os.nice(_YIELDING)
+        step_back()
         sys.setswitchinterval(_SWITCH)
     threading.stack_size(_STACK)
     crowd = Crowd(size)

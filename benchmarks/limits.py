@@ -1,11 +1,15 @@
 """What a machine allows a group that is all on it."""
 
+import os
 import resource
 from contextlib import suppress
 from pathlib import Path
 
 _FILES = 65536
 """Open files: two connections a node at the server, and all of them in one or the other process."""
+
+_YIELDING = 19
+"""How nice a process is that has stepped back."""
 
 
 def raise_limits() -> list[str]:
@@ -22,3 +26,19 @@ def raise_limits() -> list[str]:
         if path.exists():
             limits.append(f"{path.name} {' '.join(path.read_text().split())}")
     return limits
+
+
+def go_first() -> None:
+    """Have this process, and what it starts, go before all that has stepped back, where that is allowed.
+
+    Thousands of threads that want to run leave little to a server, and to who coordinates. Where nodes
+    are deployed, they are on other machines.
+    """
+    with suppress(OSError):  # only root may
+        os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(1))
+
+
+def step_back() -> None:
+    """Have this process go after the others."""
+    os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
+    os.nice(_YIELDING)

@@ -1,5 +1,6 @@
 """The server of the simulated world."""
 
+import random
 from collections.abc import Collection
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +27,8 @@ class Backend:
         """All ledgers that ever were."""
         self.version = 0
         self.members: dict[str, Member] = {}
+        self.newest: dict[str, int] = {}
+        """The highest beat that was ever put, of each node."""
         self.bell = 0
         self.touches = 0
         """Counts all writes."""
@@ -43,6 +46,8 @@ class Backend:
         """Whether the content of the state serves as its token."""
         self.one_register = False
         """Whether everything is kept in one register, for which all writes compete."""
+        self.tells = random.Random(f"tells {world.seed}").random() < 0.5
+        """Whether news come with the state; drawn beside all else."""
         self.limit: int | None = None
         """In bytes, of a state."""
         self._waiters: list[tuple[Wait, Machine, Asker]] = []
@@ -76,6 +81,7 @@ class Backend:
             case Put(member, announce):
                 self.touches += 1
                 self.members[member.node] = member
+                self.newest[member.node] = max(member.beat, self.newest.get(member.node, 0))
                 self.world.invariants.on_put(member)
                 if announce:
                     self.world.note(member.node, "puts", member)
@@ -122,7 +128,7 @@ class Backend:
 
     def wait(self, wait: Wait, machine: "Machine", steps: "Asker") -> None:
         if self._changed(wait):
-            machine.answer(steps, True)
+            machine.answer(steps, self._news(wait))
             return
         entry = (wait, machine, steps)
         self._waiters.append(entry)
@@ -136,11 +142,16 @@ class Backend:
     def _changed(self, wait: Wait) -> bool:
         return wait.token != self.token or (wait.members is not None and wait.members != self.bell)
 
+    def _news(self, wait: Wait) -> Any:
+        if not self.tells or self.state is None or wait.token == self.token:
+            return True
+        return self.state.head, self.token
+
     def _wake(self) -> None:
         world, kept = self.world, []
         for entry in self._waiters:
             if self._changed(entry[0]) and world.random.random() >= world.faults.wake_up_lost:
-                entry[1].answer(entry[2], True)
+                entry[1].answer(entry[2], self._news(entry[0]))
             else:
                 kept.append(entry)
         self._waiters = kept

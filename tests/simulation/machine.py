@@ -333,10 +333,10 @@ class Machine:
                 self.answer(steps, backend.apply(operation, self), takes)
 
     def _repeat(self, operation: Any) -> None:
-        """What a network repeats; an older record does not hide a newer one, on which the promises rest."""
-        stands = self.world.backend.members.get(operation.member.node) if type(operation) is Put else None
-        if stands is None or operation.member.beat >= stands.beat:
-            self.world.backend.apply(operation, self)
+        """What a network repeats; an older record hides no newer one, be it lost: promises rest on it."""
+        backend = self.world.backend
+        if type(operation) is not Put or operation.member.beat >= backend.newest[operation.member.node]:
+            backend.apply(operation, self)
 
     def _compete(self, operation: Any, steps: Asker, touches: int, tries: int) -> None:
         """Write the one register as it was read, or read it again after a while."""

@@ -127,6 +127,19 @@ def test_closing_keeps_what_a_node_saw_of_a_round_that_was_rolled_back() -> None
     assert (write.state.phase, write.state.round_id, write.token) == ("closed", "round", 2)
 
 
+def test_who_closes_a_run_leaves_open_what_others_have_reopened() -> None:
+    """Rule 21: also where the state is lost in the midst of that."""
+    closer = node()
+    steps = closer.live()
+    tell(steps, {Read: (running("a", "b"), 1)}, Wait)
+    closing = closer.close()
+    assert next(closing) == Read()
+    steps.send(True)
+    steps.send((running("c", "d", reopened=1, serial=9), 2))
+    with pytest.raises(StopIteration):
+        closing.send(None)
+
+
 def test_who_finished_a_pass_is_patient_as_others_again() -> None:
     """Rule 10: the mark is taken away."""
     leader = Coordinator("a", TERMS, lambda: "mine")

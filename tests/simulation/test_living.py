@@ -120,7 +120,7 @@ def test_coordinator_without_news_writes_once_a_period() -> None:
     """Rule 3: to show that it can; it rests only after what takes time."""
     alone = leads(running("a", "b", coordinator=None), "b")
     alone.until(0.0)
-    for now, writes in ((0.2, 0), (0.9, 0), (1.0, 1), (1.2, 0), (2.0, 1)):
+    for now, writes in ((0.2, 0), (0.8, 0), (1.0, 1), (1.2, 0), (1.8, 0), (1.95, 1)):
         alone.until(now)
         kinds = [type(each) for each in alone.done]
         assert (kinds.count(Write), kinds.count(Put), kinds.count(Rest)) == (writes, writes, 0)
@@ -143,7 +143,7 @@ def test_state_is_renewed_by_a_pass_that_takes_longer_than_a_period() -> None:
     alone = leads(running("a", "b", coordinator=None), "b")
     alone.until(0.0)
     alone.done.clear()
-    alone.node.now = 0.9
+    alone.node.now = 0.8
     alone.step_to(List)
     alone.node.now = 1.2
     alone.step_to(Wait)

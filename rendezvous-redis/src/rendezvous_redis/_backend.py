@@ -17,7 +17,7 @@ _TOKEN = re.compile(rb"([0-9]+-[0-9]+) [0-9a-f]{32}")
 _MEMBERS_TOKEN = re.compile(rb"([0-9]+-[0-9]+)")
 _START = b"0-0"
 _SLICE = 5.0
-"""Seconds after which a wait asks again, so that a server that has gone silent is noticed."""
+"""Seconds after which a wait asks again, so that a silent server is noticed; a long one does so half-way."""
 
 
 class RedisRendezvousBackend(MembershipBackend):
@@ -109,21 +109,23 @@ class RedisRendezvousBackend(MembershipBackend):
         )
         return Members(records, entries[0][0] if entries else _START)
 
-    def wait_for_change(self, token: Token | None, timeout: float, members: Token | None = None) -> bool:
+    def wait_for_change(
+        self, token: Token | None, timeout: float, members: Token | None = None
+    ) -> bool | tuple[bytes, Token]:
         """See base class."""
         places = {self._keys.news: _START if token is None else _place(_TOKEN, token)}
         if members is not None:
             places[self._keys.bell] = _place(_MEMBERS_TOKEN, members)
         if None in places.values():
             return True  # what never was a token is not current
-        deadline = time.monotonic() + timeout
+        deadline, longest = time.monotonic() + timeout, max(_SLICE, timeout / 2)
         while True:
-            left = min(deadline - time.monotonic(), _SLICE)
+            left = min(deadline - time.monotonic(), longest)
             block = ("BLOCK", max(1, round(left * 1000))) if left > 0 else ()
             listen = ("XREAD", *block, "STREAMS", *places, *places.values())
             watch = partial(self._watch, token, listen, max(0.0, left))
-            if self._client.run(watch, self._patience + max(0.0, left)):
-                return True
+            if news := self._client.run(watch, self._patience + max(0.0, left)):
+                return news
             if time.monotonic() >= deadline:
                 return False
 
@@ -131,7 +133,9 @@ class RedisRendezvousBackend(MembershipBackend):
         """See base class. Ends every wait that is under way, and closes the run's store too."""
         self._run.close()
 
-    def _watch(self, token: Token | None, listen: Command, timeout: float, link: Link) -> bool:
+    def _watch(
+        self, token: Token | None, listen: Command, timeout: float, link: Link
+    ) -> bool | tuple[bytes, Token]:
         link.send(("HGET", self._keys.state, "token"), listen)
         if link.read() != token:
             # Usually there are news as well. Else the state was lost, and nothing ends the listening.
@@ -140,7 +144,17 @@ class RedisRendezvousBackend(MembershipBackend):
             else:
                 link.close()
             return True
-        return link.read_late(timeout) is not None
+        reply = link.read_late(timeout)
+        return reply is not None and self._told(_NEWS(reply))
+
+    def _told(self, news: list[Any]) -> bool | tuple[bytes, Token]:
+        """What entries of the streams say: also the state and its token, if that is what is new."""
+        for stream, entries in news:
+            if stream == self._keys.news.encode() and entries:
+                place, fields = entries[-1]
+                if fields[::2] == [b"n", b"data"]:  # not so of former versions
+                    return self._checked(place + b" " + fields[1], fields[3])
+        return True
 
     def _checked(self, token: bytes | None, data: bytes | None) -> tuple[bytes, Token]:
         if data is None or not _TOKEN.fullmatch(token or b""):
@@ -153,6 +167,8 @@ class RedisRendezvousBackend(MembershipBackend):
 
 _STANDING = each(optional(data), optional(data))
 """The token and the state."""
+_NEWS = listed(each(data, listed(each(data, listed(data)))))
+"""Entries of streams."""
 _LISTED = each(listed(each(data, listed(data))), pairs(text, data))
 """Entries of a stream, and the records of the members."""
 _FACTS = each(

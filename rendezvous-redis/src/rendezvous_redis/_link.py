@@ -44,7 +44,6 @@ class Link:
         self.timeout = timeout
         self._patience = timeout if patience is None else patience
         self._tls = target.tls
-        self._known: set[str] = set()
         self._is_new = True
         credentials: Credentials = target.sentinel_credentials if sentinel else target.credentials
         with self._explained():
@@ -85,12 +84,9 @@ class Link:
 
     def run(self, script: Script, arguments: Sequence[Any]) -> Any:
         """Have the server run ``script``; ``arguments`` are the number of keys, the keys and the rest."""
-        if script.sha in self._known:
-            with suppress(NoScriptError):
-                return self.exchange(("EVALSHA", script.sha, *arguments))[0]
-        (reply,) = self.exchange(("EVAL", script.source, *arguments))
-        self._known.add(script.sha)
-        return reply
+        with suppress(NoScriptError):
+            return self.exchange(("EVALSHA", script.sha, *arguments))[0]
+        return self.exchange(("EVAL", script.source, *arguments))[0]
 
     def read(self) -> Any:
         """Return the next reply; raises it if it is an error, which may end the connection."""

@@ -86,7 +86,8 @@ SET_STATE = script_of(
     -- Returns the new token, or what stands: its token and the state, or nothing.
     local current = redis.call('HGET', KEYS[1], 'token')
     if ARGV[4] == (current and '=' .. current or '') then
-        local token = redis.call('XADD', KEYS[2], 'MAXLEN', 1, '*', 'n', ARGV[5]) .. ' ' .. ARGV[5]
+        local id = redis.call('XADD', KEYS[2], 'MAXLEN', 1, '*', 'n', ARGV[5], 'data', ARGV[6])
+        local token = id .. ' ' .. ARGV[5]
         redis.call('HSET', KEYS[1], 'token', token, 'data', ARGV[6])
         redis.call('PEXPIRE', KEYS[1], ARGV[3])
         redis.call('PEXPIRE', KEYS[2], ARGV[3])

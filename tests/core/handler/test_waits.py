@@ -82,10 +82,11 @@ def test_what_a_former_wait_tells_is_news_only_if_something_changed(
 
 
 def test_news_that_came_during_something_else_ends_the_next_wait(bench: Bench) -> None:
-    bench.driver._waits.extend([("a", None), ("b", None)])
-    bench.hear(_Waited(("a", None), True), _Waited(("b", None), False))
-    assert awaited(bench, Wait("now", None, 2.0)) == (True, [])
-    assert not bench.driver._changed
+    bench.driver._waits.extend([("a", None), ("b", None), ("c", None)])
+    bench.hear(_Waited(("a", None), ("state", "token")), _Waited(("b", None), False))
+    bench.hear(_Waited(("c", None), RendezvousStateError()))
+    assert awaited(bench, Wait("now", None, 2.0)) == (("state", "token"), [])
+    assert not bench.driver._news
 
 
 @pytest.mark.usefixtures("begun")

@@ -7,7 +7,7 @@ from rendezvous_core.protocol.observation import Observer
 from rendezvous_core.records import member
 from rendezvous_core.records.state import Settings
 from tests.simulation.bites.bite import Bite
-from tests.simulation.scenarios import regrouping
+from tests.simulation.scenarios import deaths, regrouping
 
 BITES = [
     Bite(
@@ -44,6 +44,13 @@ BITES = [
         "self._unsettled = min(self._unsettled, now)",
         "self._unsettled = now",
         regrouping.round_forms_though_asks_keep_coming,
+    ),
+    Bite(
+        "Rule 15: what a node hears late it does not take for what stands",
+        Node._hear,
+        "and self.now < self._read_due()",
+        "",
+        deaths.paused_participant_returns_with_an_old_ask,
     ),
     Bite(
         "Rule 15: who withdraws says so to each new coordinator",

@@ -166,7 +166,7 @@ def coordinator_dies(world: World) -> None:
     leader = coordinator(world)
     wait_until(
         world,
-        lambda: state_of(world).beat == world.backend.members[leader.name].beat,
+        lambda: state_of(world).beat == leader.node.member.beat,
         20 * world.faults.latency,
         "the state tells the latest beat",
     )

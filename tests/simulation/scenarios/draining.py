@@ -52,7 +52,7 @@ def participant_drains(world: World) -> None:
         world.run(0.5)
         expect_undisturbed(machines)
     stay = others(machines, goer)
-    wait_until(world, lambda: goer.node.finished, began + 6.3 - world.now, "it goes")
+    wait_until(world, lambda: goer.node.finished, began + 6.5 - world.now, "it goes")
     expect(world.now >= began + 5.5, "not before its time")
     wait_until(world, lambda: all(len(m.returned) == 2 for m in stay), 2.0, "the others form a round")
     expect(not any(m.node.leaving for m in stay), "nobody else is to go")

@@ -88,7 +88,8 @@ class Performer:
             case Drop(ledger, pages):
                 self._ledgers.drop(ledger, pages)
             case Wait(token, members, timeout):
-                return self._backend.wait_for_change(token, timeout, members)
+                news = self._backend.wait_for_change(token, timeout, members)
+                return (decode_state(news[0]), news[1]) if isinstance(news, tuple) else news
         return None
 
     def _put(self, member: Member, announce: bool) -> None:

@@ -51,7 +51,8 @@ class _Waited(NamedTuple):
     """How a wait of the backend's, on another thread, has ended."""
 
     tokens: tuple[Token, Token]
-    result: bool | RendezvousError
+    result: Any
+    """As of a `Wait`, or the error that it has raised."""
 
 
 class NodeThread:
@@ -80,7 +81,8 @@ class NodeThread:
         self._errands: list[Errand] = []
         self._stops: list[Stop] = []
         self._waits: list[tuple[Token, Token]] = []
-        self._changed = False
+        self._news: Any = False
+        """What a wait has told and the node has not heard."""
         self._reached = 0.0
 
     # For user threads, and signal handlers in the middle of them
@@ -232,7 +234,8 @@ class NodeThread:
         match message:
             case _Waited(tokens, result):
                 self._waits.remove(tokens)
-                self._changed |= result is True
+                if result and not isinstance(result, RendezvousError):
+                    self._news = result
             case Wish(is_void=True):
                 pass
             case Ask() | Errand() if self._is_shut:
@@ -307,10 +310,10 @@ class NodeThread:
         """Do nothing until what is waited for happens, the time is over, or there is a wish to see to."""
         tokens = None
         timeout = operation.seconds if isinstance(operation, Rest) else operation.timeout * _OVERDUE
-        if isinstance(operation, Wait) and not self._changed:
+        if isinstance(operation, Wait) and not self._news:
             tokens = self._watch(operation)
         deadline = min(time.monotonic() + timeout, self._next_errand())
-        while isinstance(operation, Rest) or not self._changed:
+        while isinstance(operation, Rest) or not self._news:
             try:
                 message = self._inbox.get(timeout=max(0.0, deadline - time.monotonic()))
             except Empty:
@@ -322,8 +325,8 @@ class NodeThread:
                 raise message.result
             if message.tokens == tokens and not message.result:
                 return False
-        self._changed = False
-        return True
+        news, self._news = self._news, False
+        return news
 
     def _watch(self, wait: Wait) -> tuple[Token, Token]:
         """Have the backend wait on another thread: this one must hear wishes meanwhile.
@@ -333,6 +336,7 @@ class NodeThread:
         tokens = wait.token, wait.members
 
         def watch() -> None:
+            result: Any
             try:
                 result = self._performer.perform(wait)
             except RendezvousError as error:

@@ -119,7 +119,9 @@ class MembershipBackend(RendezvousBackend):
         """List all records. Sees every put that was acknowledged before the call."""
 
     @abstractmethod
-    def wait_for_change(self, token: Token | None, timeout: float, members: Token | None = None) -> bool:
+    def wait_for_change(
+        self, token: Token | None, timeout: float, members: Token | None = None
+    ) -> bool | tuple[bytes, Token]:
         """Block until the state differs from ``token``, at most ``timeout`` seconds.
 
         ``token=None`` waits for a state to appear. With ``members``, the token of an earlier
@@ -127,4 +129,7 @@ class MembershipBackend(RendezvousBackend):
         Level-triggered: a change made before the call returns at once. Returns ``False`` when the
         time ran out; ``True`` may be spurious, and a wake-up may be missed if a writer dies in the
         middle: callers read again either way, at the latest after ``timeout``. `close` ends it.
+
+        Where the news come with the state that has been written, with its token as of `get_state`, a backend
+        may return these instead of ``True``; others may have written since. That saves each node a read.
         """

@@ -25,6 +25,9 @@ __all__ = ["Joined", "Node"]
 
 _NEVER = float("-inf")
 
+_RIPE = 0.9
+"""The part of a period after which a node that is awake beats: else it would soon wake for that alone."""
+
 _SOON = 0.001
 """What is left, in seconds, to a node that was to have gone by now."""
 
@@ -78,6 +81,8 @@ class Node(Follower):
                 anew = False
             else:
                 state, anew = self._restored(), True
+                if self.is_closed and state.phase != "closed":
+                    return  # others have reopened it since
             yield from self._write(state, close(state), token, anew=anew)
 
     def drain(self, until: Mapping[str, float]) -> Steps:
@@ -137,7 +142,7 @@ class Node(Follower):
             yield from self._write(state, undrain(state, {me}), self._token)
             if self._stale or self.finished:
                 return
-        is_due = self.now - self._put_at >= self._timing.period
+        is_due = self.now - self._put_at >= _RIPE * self._timing.period
         if is_due or self._news:
             yield from self._beat(beats=is_due or not self._leads())
         if self.finished:
@@ -153,7 +158,14 @@ class Node(Follower):
             yield Rest(self._coordinator.rest(self.now - began))
             if self._is_unheard():
                 return  # the user wants something else meanwhile
-        self._stale = yield Wait(self._token, watch, max(0.0, self._next_duty() - self.now))
+        self._hear((yield Wait(self._token, watch, max(0.0, self._next_duty() - self.now))))
+
+    def _hear(self, news: Any) -> None:
+        """Take in what a wait was answered: also a state, if it is news and no look is due (Rule 15)."""
+        self._stale = bool(news)
+        is_timely = isinstance(news, tuple) and self.now < self._read_due() and not self._mismatched()
+        if is_timely and news[0].age > self._known().age:
+            self._see(*news)
 
     def _is_unheard(self) -> bool:
         """Whether the coordinator has still to hear what this node wants."""

@@ -60,7 +60,10 @@ class Drop(NamedTuple):
 
 
 class Wait(NamedTuple):
-    """Wait until the state, or with ``members`` also the asks, changed. Answer: whether they did."""
+    """Wait until the state, or with ``members`` also the asks, changed.
+
+    Answer: whether they did, or ``(State, token)``, what the state has changed to.
+    """
 
     token: Token
     members: Token

@@ -92,9 +92,12 @@ class SealedBackend(MembershipBackend):
         self._opened = opened
         return Members({node: data for node, (_, data) in opened.items() if data is not None}, listed.token)
 
-    def wait_for_change(self, token: Token | None, timeout: float, members: Token | None = None) -> bool:
-        """See base class."""
-        return self._backend.wait_for_change(token, timeout, members)
+    def wait_for_change(
+        self, token: Token | None, timeout: float, members: Token | None = None
+    ) -> bool | tuple[bytes, Token]:
+        """See base class; `RendezvousSecretError` where a state that it returns does not open."""
+        news = self._backend.wait_for_change(token, timeout, members)
+        return (self._open_state(news[0]), news[1]) if isinstance(news, tuple) else news
 
     def close(self) -> None:
         """See base class."""

@@ -75,7 +75,7 @@ class Etcd3RendezvousBackend(MembershipBackend):
         check_lifetime("member_ttl", member_ttl)
         self._client = client
         self._path = f"{run_path(key_prefix, run_id)}/".encode()
-        # Named so that one range holds state and token, another one token and wake, and one wake and records.
+        # Named so that one range holds state and token, others these and wake, or wake and records.
         self._wake = self._path + b"wake"
         self._run_lease = Lease(client, _lease_id(self._path), ttl or DEFAULT_TTL)
         self._member_lease = Lease(client, secrets.randbits(62) + 1, member_ttl or DEFAULT_MEMBER_TTL)
@@ -200,7 +200,9 @@ class Etcd3RendezvousBackend(MembershipBackend):
         nonce = bell[0].value if bell else None
         return Members(records, MembersToken(nonce, Sight(answer.header.revision, watch)))
 
-    def wait_for_change(self, token: Token | None, timeout: float, members: Token | None = None) -> bool:
+    def wait_for_change(
+        self, token: Token | None, timeout: float, members: Token | None = None
+    ) -> bool | tuple[bytes, Token]:
         """See base class. Looks at the server only where its watch may have missed something."""
         deadline = time.monotonic() + timeout
         lasted, watch = self._watcher.lasts, self._watch_run(members is not None)
@@ -214,11 +216,14 @@ class Etcd3RendezvousBackend(MembershipBackend):
         since = self._since(watch, token, members)
         if since is None:
             return True
+
+        def is_new(key: bytes) -> bool:
+            return watch.changes.get(key, 0) > since[key]
+
         try:
-            return watch.wait(
-                lambda: any(watch.changes.get(key, 0) > revision for key, revision in since.items()),
-                deadline - time.monotonic(),
-            )
+            if not watch.wait(lambda: any(map(is_new, since)), deadline - time.monotonic()):
+                return False
+            return (self._register.told(watch) if is_new(self._token) else None) or True
         except WatchEndedError:
             if lasted == self._watcher.lasts:
                 return True
@@ -238,7 +243,8 @@ class Etcd3RendezvousBackend(MembershipBackend):
                 or (with_announcements and not self._watches_bell)
             ):
                 former = self._watch
-                watched = KeyRange(self._token, self._wake + b"\0" if with_announcements else b"")
+                last = self._wake if with_announcements else self._token
+                watched = KeyRange(self._register.state, last + b"\0")
                 self._watch, self._watches_bell = self._watcher.open_lasting(watched), with_announcements
                 if former is not None:
                     self._watcher.close(former)  # whoever waits for it sees by then that it was replaced

@@ -50,6 +50,14 @@ class Register:
         answer = self._client.call("Range", rpc.RangeRequest(key=self.state, range_end=self.token + b"\0"))
         return self._decode(answer.kvs, Sight(answer.header.revision, watch))
 
+    def told(self, watch: Watch) -> tuple[bytes, StateToken] | None:
+        """Return the state that ``watch`` was told of last; ``None`` where that was not the whole of it."""
+        latest = watch.latest(self.state, self.token)
+        if latest is None:
+            return None
+        revision, (state, nonce) = latest
+        return state, StateToken(nonce, Sight(revision, watch))
+
     def write(
         self, state: bytes, former: StateToken | None, watch: Watch | None, transact: Transact
     ) -> tuple[bytes, StateToken, bool] | None:

@@ -40,6 +40,8 @@ class Watch:
         """The keys that were written, each with the revision of the last time."""
         self.changes: dict[bytes, int] = {}
         """The same for all that were written or deleted."""
+        self.values: dict[bytes, bytes] = {}
+        """What was written, of keys that were not deleted since."""
         self.begun = False
         self._to_begin = len(ranges)
         self._ended: str | None = None
@@ -68,6 +70,14 @@ class Watch:
         """Block until all ``keys`` were written; see `wait`."""
         return self.wait(lambda: keys <= self.puts.keys(), timeout)
 
+    def latest(self, *keys: bytes) -> tuple[int, list[bytes]] | None:
+        """What ``keys`` hold, and since which revision, if all were written in the latest of each."""
+        with self._news:
+            revisions = {self.changes.get(key) for key in keys}
+            if len(revisions) > 1 or not self.values.keys() >= set(keys):
+                return None
+            return self.changes[keys[0]], [self.values[key] for key in keys]
+
     def wait_until_begun(self, timeout: float) -> bool:
         """Block until the server has taken the watch on; see `wait`."""
         return self.wait(lambda: self.begun, timeout)
@@ -84,8 +94,11 @@ class Watch:
         with self._news:
             for event in events:
                 self.changes[event.kv.key] = event.kv.mod_revision
-                if not event.type:
+                if event.type:
+                    self.values.pop(event.kv.key, None)
+                else:
                     self.puts[event.kv.key] = event.kv.mod_revision
+                    self.values[event.kv.key] = event.kv.value
             self._news.notify_all()
 
     def end(self, reason: str) -> None:

@@ -120,8 +120,25 @@ class MembershipSuite(MembershipLife, BackendSuite):
         """A wait of zero seconds looks once."""
         written(backend.set_state(b"old"))
         token = found(backend)[1]
-        assert start(backend.wait_for_change, None, 0.0).result(self.patience) is True
+        assert start(backend.wait_for_change, None, 0.0).result(self.patience)
         start(backend.wait_for_change, token, 0.0).result(self.patience)
+
+    def test_news_that_bring_the_state(self, backend: MembershipBackend, other: MembershipBackend) -> None:
+        """If a wait returns a state, it has been written since, and its token is what `get_state` returns."""
+        _, token = written(backend.set_state(b"first"))
+        waiting = start(backend.wait_for_change, token, 2 * self.patience)
+        written(other.set_state(b"second", found(other)[1]))
+        news = waiting.result(self.patience)
+        assert news
+        assert not isinstance(news, tuple) or news == found(backend), f"{news!r} is not what stands"
+        _, token = written(
+            backend.set_state(b"third", news[1] if isinstance(news, tuple) else found(backend)[1])
+        )
+        members = backend.members().token
+        backend.put_member("one", b"1", announce=True)
+        news = start(backend.wait_for_change, token, 2 * self.patience, members).result(self.patience)
+        assert news
+        assert not isinstance(news, tuple), "an announcement comes with a state that is not new"
 
     def test_wait_is_told_of_a_first_state(
         self, backend: MembershipBackend, other: MembershipBackend
@@ -158,7 +175,7 @@ class MembershipSuite(MembershipLife, BackendSuite):
         listing = backend.members()
         waiting = start(backend.wait_for_change, None, 2 * self.patience, listing.token)
         other.put_member("one", b"1", announce=True)
-        assert waiting.result(self.patience) is True
+        assert waiting.result(self.patience)
 
     def test_wait_is_told_of_what_has_happened(
         self, backend: MembershipBackend, other: MembershipBackend
@@ -299,7 +316,7 @@ class MembershipSuite(MembershipLife, BackendSuite):
         self, backend: MembershipBackend, token: Token | None, members: Members | None = None
     ) -> None:
         waiting = start(backend.wait_for_change, token, 2 * self.patience, members and members.token)
-        assert waiting.result(self.patience) is True
+        assert waiting.result(self.patience)
 
     def _waits_in_vain(self, backend: MembershipBackend, token: Token | None) -> None:
         members = backend.members().token
