@@ -2,7 +2,8 @@
 
 import os
 import resource
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 _FILES = 65536
@@ -36,6 +37,17 @@ def go_first() -> None:
     """
     with suppress(OSError):  # only root may
         os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(1))
+
+
+@contextmanager
+def taking_turns() -> Iterator[None]:
+    """What is started meanwhile takes turns with others again."""
+    policy, parameters = os.sched_getscheduler(0), os.sched_getparam(0)
+    os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
+    try:
+        yield
+    finally:
+        os.sched_setscheduler(0, policy, parameters)
 
 
 def step_back() -> None:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
+from benchmarks.limits import taking_turns
 from benchmarks.meters import etcd_counters
 
 _TCP_STORE = """
@@ -39,7 +40,8 @@ def _etcd() -> Iterator[str]:
     from rendezvous_etcd import EtcdServer
 
     server = EtcdServer()
-    server.start(stderr=subprocess.DEVNULL)
+    with taking_turns():  # its many threads would take what they hand on to each other from the nodes
+        server.start(stderr=subprocess.DEVNULL)
     try:
         yield server.get_endpoint()
     finally:
