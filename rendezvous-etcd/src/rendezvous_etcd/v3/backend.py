@@ -245,7 +245,11 @@ class Etcd3RendezvousBackend(MembershipBackend):
                 former = self._watch
                 last = self._wake if with_announcements else self._token
                 watched = KeyRange(self._register.state, last + b"\0")
-                self._watch, self._watches_bell = self._watcher.open_lasting(watched), with_announcements
+                kept = {self._register.state, self._token}
+                self._watch, self._watches_bell = (
+                    self._watcher.open_lasting(watched, kept),
+                    with_announcements,
+                )
                 if former is not None:
                     self._watcher.close(former)  # whoever waits for it sees by then that it was replaced
             return self._watch

@@ -52,11 +52,11 @@ class Register:
 
     def told(self, watch: Watch) -> tuple[bytes, StateToken] | None:
         """Return the state that ``watch`` was told of last; ``None`` where that was not the whole of it."""
-        latest = watch.latest(self.state, self.token)
+        latest = watch.latest()
         if latest is None:
             return None
-        revision, (state, nonce) = latest
-        return state, StateToken(nonce, Sight(revision, watch))
+        revision, values = latest
+        return values[self.state], StateToken(values[self.token], Sight(revision, watch))
 
     def write(
         self, state: bytes, former: StateToken | None, watch: Watch | None, transact: Transact

@@ -32,16 +32,18 @@ class WatchEndedError(RendezvousConnectionError):
 
 
 class Watch:
-    """What has happened to some keys since the watch began. May be waited for by several threads."""
+    """What has happened to some keys since the watch began. May be waited for by several threads.
 
-    def __init__(self, ranges: list[KeyRange]) -> None:
-        self.ranges = ranges
+    Of the keys ``kept`` it also keeps what was written.
+    """
+
+    def __init__(self, ranges: list[KeyRange], kept: Set[bytes] = frozenset()) -> None:
+        self.ranges, self.kept = ranges, kept
         self.puts: dict[bytes, int] = {}
         """The keys that were written, each with the revision of the last time."""
         self.changes: dict[bytes, int] = {}
         """The same for all that were written or deleted."""
-        self.values: dict[bytes, bytes] = {}
-        """What was written, of keys that were not deleted since."""
+        self._values: dict[bytes, bytes] = {}
         self.begun = False
         self._to_begin = len(ranges)
         self._ended: str | None = None
@@ -70,13 +72,13 @@ class Watch:
         """Block until all ``keys`` were written; see `wait`."""
         return self.wait(lambda: keys <= self.puts.keys(), timeout)
 
-    def latest(self, *keys: bytes) -> tuple[int, list[bytes]] | None:
-        """What ``keys`` hold, and since which revision, if all were written in the latest of each."""
+    def latest(self) -> tuple[int, dict[bytes, bytes]] | None:
+        """What the keys that are kept hold, if all were written last at the same revision; and that one."""
         with self._news:
-            revisions = {self.changes.get(key) for key in keys}
-            if len(revisions) > 1 or not self.values.keys() >= set(keys):
+            revisions = {self.changes.get(key) for key in self.kept}
+            if len(revisions) != 1 or self._values.keys() < self.kept:
                 return None
-            return self.changes[keys[0]], [self.values[key] for key in keys]
+            return self.changes[next(iter(self.kept))], dict(self._values)
 
     def wait_until_begun(self, timeout: float) -> bool:
         """Block until the server has taken the watch on; see `wait`."""
@@ -95,10 +97,11 @@ class Watch:
             for event in events:
                 self.changes[event.kv.key] = event.kv.mod_revision
                 if event.type:
-                    self.values.pop(event.kv.key, None)
-                else:
-                    self.puts[event.kv.key] = event.kv.mod_revision
-                    self.values[event.kv.key] = event.kv.value
+                    self._values.pop(event.kv.key, None)
+                    continue
+                self.puts[event.kv.key] = event.kv.mod_revision
+                if event.kv.key in self.kept:
+                    self._values[event.kv.key] = event.kv.value
             self._news.notify_all()
 
     def end(self, reason: str) -> None:

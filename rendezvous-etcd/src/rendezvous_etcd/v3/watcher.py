@@ -2,7 +2,7 @@
 
 import queue
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set
 from typing import Any
 
 import grpc
@@ -27,7 +27,7 @@ class Watcher:
         self.lasts = True
         """Whether no watch that was to last has been ended by its server."""
 
-    def open_lasting(self, watched: KeyRange) -> Watch:
+    def open_lasting(self, watched: KeyRange, kept: Set[bytes]) -> Watch:
         """Ask the server to watch something for as long as the connection is there, which costs least.
 
         A thread reads that sleeps until there are news; a stream of requests takes grpcio three, which
@@ -38,10 +38,11 @@ class Watcher:
         Raises:
             RendezvousConnectionError: the client was closed.
         """
+        watch = Watch([watched], kept)
         if not self.lasts:
-            return self.open(watched)
+            self._take_on(watch)
+            return watch
         channel, token = self._client.channel(), self._client.token
-        watch = Watch([watched])
         try:
             responses = channel.watch_alone(_creation(watched), metadata=_metadata(token))
         except ValueError:
