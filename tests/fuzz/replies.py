@@ -33,7 +33,7 @@ CALLS: dict[str, tuple[type | tuple[type, ...], Call]] = {
     "put_member": (type(None), lambda _, backend: backend.put_member("a", b"1", announce=True)),
     "remove_member": (type(None), lambda _, backend: backend.remove_member("a")),
     "members": (tuple, lambda _, backend: backend.members()),
-    "wait_for_change": (bool, lambda _, backend: backend.wait_for_change(None, 0.0)),
+    "wait_for_change": ((bool, tuple), lambda _, backend: backend.wait_for_change(None, 0.0)),
     "server_facts": (tuple, lambda _, backend: backend.server_facts()),
 }
 """What each returns, if it returns."""

@@ -57,6 +57,18 @@ def test_state_is_read_where_news_come_late() -> None:
         assert type(operation) is then
 
 
+def test_state_is_read_now_and_then_though_there_are_news() -> None:
+    """They may come later and later."""
+    for now, then in ((2.9, Wait), (3.0, Read)):
+        waiter, steps = waiting(FORMING)
+        for serial, at in enumerate((0.9, 1.8, 2.7, now), start=6):
+            waiter.now = at
+            operation = after(steps, (replace(FORMING, serial=serial), serial))
+            while isinstance(operation, Put):
+                operation = steps.send(None)
+        assert type(operation) is then
+
+
 def test_state_is_read_where_others_have_taken_the_run() -> None:
     """Which of two groups' states is the newer one, nobody can tell."""
     others = replace(running("b", "c"), settings=Settings(2, 5))

@@ -16,8 +16,8 @@ from rendezvous_redis._scripts import PUT_MEMBER, REMOVE_MEMBER, SET_STATE
 _TOKEN = re.compile(rb"([0-9]+-[0-9]+) [0-9a-f]{32}")
 _MEMBERS_TOKEN = re.compile(rb"([0-9]+-[0-9]+)")
 _START = b"0-0"
-_SLICE = 5.0
-"""Seconds after which a wait asks again, so that a silent server is noticed; a long one does so half-way."""
+_SLICE = 10.0
+"""Seconds after which a wait asks again, so that a server that has gone silent is noticed."""
 
 
 class RedisRendezvousBackend(MembershipBackend):
@@ -118,9 +118,9 @@ class RedisRendezvousBackend(MembershipBackend):
             places[self._keys.bell] = _place(_MEMBERS_TOKEN, members)
         if None in places.values():
             return True  # what never was a token is not current
-        deadline, longest = time.monotonic() + timeout, max(_SLICE, timeout / 2)
+        deadline = time.monotonic() + timeout
         while True:
-            left = min(deadline - time.monotonic(), longest)
+            left = min(deadline - time.monotonic(), _SLICE)
             block = ("BLOCK", max(1, round(left * 1000))) if left > 0 else ()
             listen = ("XREAD", *block, "STREAMS", *places, *places.values())
             watch = partial(self._watch, token, listen, max(0.0, left))
@@ -152,8 +152,9 @@ class RedisRendezvousBackend(MembershipBackend):
         for stream, entries in news:
             if stream == self._keys.news.encode() and entries:
                 place, fields = entries[-1]
-                if fields[::2] == [b"n", b"data"]:  # not so of former versions
-                    return self._checked(place + b" " + fields[1], fields[3])
+                if len(fields) == 4 and fields[::2] == [b"n", b"data"]:  # not so of former versions
+                    token = place + b" " + fields[1]
+                    return (fields[3], token) if _TOKEN.fullmatch(token) else True
         return True
 
     def _checked(self, token: bytes | None, data: bytes | None) -> tuple[bytes, Token]:

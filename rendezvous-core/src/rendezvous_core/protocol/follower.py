@@ -34,7 +34,8 @@ class Follower(Participant):
         """Since when the state is missing, or older than one that this node has seen without its ledger."""
         self._token: Token = None
         self._stale = True
-        self._read_at = float("-inf")
+        self._read_at = self._asked_at = float("-inf")
+        """When the state was seen, and when the backend was asked for it."""
         self._last_call_at = self._knock_at = 0.0
         """When the last call, and the wait of the newcomers, was first seen."""
         self._crowded_at: float | None = None
@@ -58,6 +59,7 @@ class Follower(Participant):
 
     def _read(self) -> Steps:
         state, token = (yield Read()) or (None, None)
+        self._asked_at = self.now
         if state is None or self._is_older(state):
             restored = self._restored()
             if not restored.is_whole and not self._has_waited():

@@ -163,8 +163,8 @@ class Node(Follower):
     def _hear(self, news: Any) -> None:
         """Take in what a wait was answered: also a state, if it is news and no look is due (Rule 15)."""
         self._stale = bool(news)
-        is_timely = isinstance(news, tuple) and self.now < self._read_due() and not self._mismatched()
-        if is_timely and news[0].age > self._known().age:
+        looks = self.now >= min(self._read_due(), self._asked_at + self.member.dead_after)
+        if isinstance(news, tuple) and not (looks or self._mismatched()) and news[0].age > self._known().age:
             self._see(*news)
 
     def _is_unheard(self) -> bool:

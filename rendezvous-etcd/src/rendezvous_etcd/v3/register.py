@@ -46,8 +46,14 @@ class Register:
         self._client, self._lease = client, lease
 
     def read(self, watch: Watch | None) -> tuple[bytes, StateToken] | None:
-        """Return the state, and its token as seen along with ``watch``."""
+        """Return the state, and its token as seen along with ``watch``.
+
+        Ends a watch that has told of later revisions: the cluster has lost them, and it would tell of none.
+        """
+        told = 0 if watch is None else watch.revision
         answer = self._client.call("Range", rpc.RangeRequest(key=self.state, range_end=self.token + b"\0"))
+        if watch is not None and answer.header.revision < told:
+            watch.end("the cluster has lost what it has told of")
         return self._decode(answer.kvs, Sight(answer.header.revision, watch))
 
     def told(self, watch: Watch) -> tuple[bytes, StateToken] | None:

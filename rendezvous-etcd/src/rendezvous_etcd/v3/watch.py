@@ -43,6 +43,8 @@ class Watch:
         """The keys that were written, each with the revision of the last time."""
         self.changes: dict[bytes, int] = {}
         """The same for all that were written or deleted."""
+        self.revision = 0
+        """The latest one that it has told of."""
         self._values: dict[bytes, bytes] = {}
         self.begun = False
         self._to_begin = len(ranges)
@@ -95,7 +97,7 @@ class Watch:
     def deliver(self, events: Any) -> None:
         with self._news:
             for event in events:
-                self.changes[event.kv.key] = event.kv.mod_revision
+                self.changes[event.kv.key] = self.revision = event.kv.mod_revision
                 if event.type:
                     self._values.pop(event.kv.key, None)
                     continue
