@@ -40,6 +40,8 @@ _NODE_REST = {
 }
 _OF_LARGE_GROUPS = {"_page", "_book", "_kept", "_missed", "_lost_at", "_is_heir"}
 """What a node knows of a ledger that is kept apart: here all are in the state."""
+_OF_NEWS = {"_asked_at"}
+"""What decides whether a node takes in the state that a wait tells: here none does."""
 _TOLD = {"restored", "deposed_after", "members", "dead"}
 """For people: nothing is decided by it."""
 _COORDINATOR_REST = {
@@ -114,7 +116,7 @@ def key(node: SteppedNode) -> Hashable:
         (coordinator, _COORDINATOR_REST),
         (observer, _OBSERVER_REST),
     ):
-        unknown = vars(part).keys() - known - _TOLD - _OF_LARGE_GROUPS
+        unknown = vars(part).keys() - known - _TOLD - _OF_LARGE_GROUPS - _OF_NEWS
         assert not unknown, f"say here whether {unknown} are moments, and whether they must be copied"
     outcome = node.outcome if isinstance(node.outcome, Joined) else repr(node.outcome)
     ids = coordinator._new_id

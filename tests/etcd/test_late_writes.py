@@ -197,3 +197,17 @@ def test_a_store_keeps_its_connection_without_the_backend(client: LossyClient) -
     store = Etcd3Store.of_run(Etcd3RendezvousBackend(client, uuid.uuid4().hex))
     store.set("key", b"value")
     assert store.get("key") == b"value"
+
+
+def test_a_watch_of_what_the_cluster_has_lost_is_ended(backend: Etcd3RendezvousBackend) -> None:
+    """It survives behind a proxy, where it would tell of nothing that is new."""
+    _, token = written(backend.set_state(b"state"))
+    assert not backend.wait_for_change(token, 0.1)
+    watch = backend._watch
+    assert watch is not None
+    watch.revision += 1_000_000
+    assert found(backend)[0] == b"state"
+    assert watch.has_ended
+    _, newer = written(backend.set_state(b"next", token))
+    assert backend.wait_for_change(token, 60)
+    assert not backend.wait_for_change(newer, 0.1)

@@ -48,8 +48,8 @@ BITES = [
     Bite(
         "Rule 15: what a node hears late it does not take for what stands",
         Node._hear,
-        "and self.now < self._read_due()",
-        "",
+        "not (looks or self._mismatched())",
+        "not self._mismatched()",
         deaths.paused_participant_returns_with_an_old_ask,
     ),
     Bite(

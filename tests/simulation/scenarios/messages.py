@@ -1,6 +1,7 @@
 """Messages that come late, get lost, or come in a crowd."""
 
 from collections import Counter
+from functools import partial
 from typing import Any
 
 from msgspec.structs import replace
@@ -74,7 +75,7 @@ def given_up_ask_lands_after_its_tickets_were_pruned(world: World) -> None:
         short = replace(member, node=f"short{number}")
         world.backend.members[short.node] = short
         if number % 10 == 9:
-            world.run(0.3)
+            wait_until(world, partial(_is_spent, world, short.node), 2.0, "they are noted")
             for name in [name for name in world.backend.members if name.startswith("short")]:
                 del world.backend.members[name]
     wait_until(world, lambda: "ghost" not in state_of(world).spent, 3.0, "old tickets are forgotten")
@@ -304,3 +305,7 @@ def record_of_a_slow_participant_is_lost_at_a_takeover(world: World) -> None:
         world.backend.members.pop(slow.name, None)
         world.run(0.2)
     expect(slow.crashed or slow.name not in state_of(world).gone, "the slow one is not evicted")
+
+
+def _is_spent(world: World, node: str) -> bool:
+    return node in state_of(world).spent
