@@ -168,9 +168,11 @@ class RedisRendezvousBackend(MembershipBackend):
 
 _STANDING = each(optional(data), optional(data))
 """The token and the state."""
-_NEWS = listed(each(data, listed(each(data, listed(data)))))
-"""Entries of streams."""
-_LISTED = each(listed(each(data, listed(data))), pairs(text, data))
+_ENTRIES = listed(each(data, listed(data)))
+"""Of a stream: where each stands, and its fields."""
+_NEWS = listed(each(data, _ENTRIES))
+"""Streams, and what is new in each."""
+_LISTED = each(_ENTRIES, pairs(text, data))
 """Entries of a stream, and the records of the members."""
 _FACTS = each(
     pairs(text, lambda reply: text(reply) if isinstance(reply, bytes) else ""), each(number, number)

@@ -246,10 +246,8 @@ class Etcd3RendezvousBackend(MembershipBackend):
                 last = self._wake if with_announcements else self._token
                 watched = KeyRange(self._register.state, last + b"\0")
                 kept = {self._register.state, self._token}
-                self._watch, self._watches_bell = (
-                    self._watcher.open_lasting(watched, kept),
-                    with_announcements,
-                )
+                self._watch = self._watcher.open_lasting(watched, kept)
+                self._watches_bell = with_announcements
                 if former is not None:
                     self._watcher.close(former)  # whoever waits for it sees by then that it was replaced
             return self._watch
