@@ -13,11 +13,11 @@ from msgspec.structs import replace
 from rendezvous_core import RendezvousStateError
 from rendezvous_core.plugins.ranks import keep_ranks
 from rendezvous_core.protocol.node import Node
-from rendezvous_core.protocol.terms import Terms, Timing
 from rendezvous_core.records import codec
 from rendezvous_core.records.member import Member
 from rendezvous_core.records.ranges import MAX_MEMBER, MAX_STATE
 from rendezvous_core.records.state import Seat, Settings, State
+from rendezvous_core.records.terms import Terms, Timing
 
 SETTINGS = Settings(1, 4)
 NAMES = st.text(min_size=1, max_size=8)

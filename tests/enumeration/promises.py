@@ -4,9 +4,9 @@ import math
 from typing import NamedTuple, NoReturn, TypeVar
 
 from rendezvous_core.protocol.node import Joined
-from rendezvous_core.protocol.terms import Timing
 from rendezvous_core.records.invariants import check_state, check_step
 from rendezvous_core.records.state import Seat, State
+from rendezvous_core.records.terms import Timing
 from tests.enumeration.stepping import UNIT, Local
 
 _T = TypeVar("_T")

@@ -4,7 +4,7 @@ import time
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from rendezvous_core.protocol.terms import Timing
+from rendezvous_core.records.terms import Timing
 from tests.enumeration.promises import Violation
 from tests.enumeration.scenes import Bounds, Scene
 from tests.enumeration.stepping import UNIT

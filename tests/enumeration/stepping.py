@@ -17,9 +17,9 @@ from rendezvous_core import RendezvousConnectionError
 from rendezvous_core.plugins.ranks import keep_ranks
 from rendezvous_core.protocol.node import Joined, Node
 from rendezvous_core.protocol.operations import Operation, Rest, Steps, Wait
-from rendezvous_core.protocol.terms import Terms, Timing
 from rendezvous_core.records.member import Member
 from rendezvous_core.records.state import Settings
+from rendezvous_core.records.terms import Terms, Timing
 
 UNIT = 0.25
 """Seconds between two moments; a binary fraction, so that sums of it are exact."""
@@ -35,7 +35,7 @@ _NODE_MOMENTS = (
 )
 _NODE_REST = {
     *("member", "outcome", "joined", "finished", "state", "trouble", "now", "began"),
-    *("_run", "_settings", "_news", "_spare", "_moves", "_timing", "_coordinator"),
+    *("_run", "_settings", "_news", "_spare", "_moves", "_timing", "coordinator"),
     *("_token", "_stale", "_still", "_reopens", "_has_id", "_opening", "_drains", "_heard"),
 }
 _OF_LARGE_GROUPS = {"_page", "_book", "_kept", "_missed", "_lost_at", "_is_heir"}
@@ -45,7 +45,7 @@ _OF_NEWS = {"_asked_at"}
 _TOLD = {"restored", "deposed_after", "members", "dead"}
 """For people: nothing is decided by it."""
 _COORDINATOR_REST = {
-    *("_node", "_settings", "_timing", "_new_id", "_ranks", "_term", "_observer", "_asks", "_passed"),
+    *("_node", "_settings", "_timing", "new_id", "_ranks", "_term", "observer", "_asks", "_passed"),
     *("_missing", "_rest", "failed", "settled_at", "_unsettled", "forgotten"),
 }
 _OBSERVER_REST = {"_me", "_gap", "_asked", "_answered", "_took", "_before", "_silences", "_tracks"}
@@ -75,9 +75,9 @@ class SteppedNode(Node):
 def clone(node: SteppedNode) -> SteppedNode:
     """Copy a node with all that it may change; records are shared."""
     new = copy.copy(node)
-    coordinator = new._coordinator = copy.copy(node._coordinator)
-    coordinator._new_id = copy.copy(coordinator._new_id)
-    observer = coordinator._observer = copy.copy(coordinator._observer)
+    coordinator = new.coordinator = copy.copy(node.coordinator)
+    coordinator.new_id = copy.copy(coordinator.new_id)
+    observer = coordinator.observer = copy.copy(coordinator.observer)
     observer._took = copy.copy(observer._took)
     observer._silences = dict(observer._silences)
     observer._tracks = {name: copy.copy(track) for name, track in observer._tracks.items()}
@@ -97,8 +97,8 @@ def rebased(node: SteppedNode) -> SteppedNode:
         if (moment := getattr(new, name)) is not None:
             setattr(new, name, shift(moment))
     new._drains = {each: (left, shift(until)) for each, (left, until) in new._drains.items()}
-    coordinator = new._coordinator
-    observer = coordinator._observer
+    coordinator = new.coordinator
+    observer = coordinator.observer
     coordinator.settled_at = shift(coordinator.settled_at)
     coordinator._unsettled = shift(coordinator._unsettled)
     observer._asked, observer._answered = shift(observer._asked), shift(observer._answered)
@@ -109,8 +109,8 @@ def rebased(node: SteppedNode) -> SteppedNode:
 
 def key(node: SteppedNode) -> Hashable:
     """All that decides what a rebased node will do. Complains of an attribute that it does not know."""
-    coordinator = node._coordinator
-    observer = coordinator._observer
+    coordinator = node.coordinator
+    observer = coordinator.observer
     for part, known in (
         (node, {*_NODE_MOMENTS, *_NODE_REST}),
         (coordinator, _COORDINATOR_REST),
@@ -119,7 +119,7 @@ def key(node: SteppedNode) -> Hashable:
         unknown = vars(part).keys() - known - _TOLD - _OF_LARGE_GROUPS - _OF_NEWS
         assert not unknown, f"say here whether {unknown} are moments, and whether they must be copied"
     outcome = node.outcome if isinstance(node.outcome, Joined) else repr(node.outcome)
-    ids = coordinator._new_id
+    ids = coordinator.new_id
     assert isinstance(ids, Ids)
     return (
         *(getattr(node, name) for name in _NODE_MOMENTS),

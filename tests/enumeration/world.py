@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from rendezvous_core.protocol.operations import List, Put, Read, Remove, Rest, Wait, Write
-from rendezvous_core.protocol.terms import Timing
 from rendezvous_core.records.member import Member
 from rendezvous_core.records.state import Settings
+from rendezvous_core.records.terms import Timing
 from tests.enumeration.promises import Promises, unsettled
 from tests.enumeration.scenes import (
     AWAITING,

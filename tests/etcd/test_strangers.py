@@ -18,10 +18,10 @@ from rendezvous_core.dynamic.performing import Performer
 from rendezvous_core.plugins.ranks import keep_ranks
 from rendezvous_core.protocol.node import Node
 from rendezvous_core.protocol.operations import Rest, Wait, Write
-from rendezvous_core.protocol.terms import Terms, Timing
 from rendezvous_core.records.codec import decode_state
 from rendezvous_core.records.member import Member
 from rendezvous_core.records.state import Settings
+from rendezvous_core.records.terms import Terms, Timing
 from rendezvous_etcd import Etcd3RendezvousBackend, EtcdServer, create_backend
 from rendezvous_etcd.v3.operations import delete, prefix_end, put
 from rendezvous_etcd.v3.store import Etcd3Store

@@ -7,10 +7,10 @@ from rendezvous_core import RendezvousConnectionError, RendezvousError, Rendezvo
 from rendezvous_core.plugins.ranks import keep_ranks
 from rendezvous_core.protocol.node import Joined, Node
 from rendezvous_core.protocol.operations import List, Put, Remove, Rest, Steps, Wait, Write
-from rendezvous_core.protocol.terms import Terms, Timing
 from rendezvous_core.records.ledger import PAGE
 from rendezvous_core.records.member import Intent, Member
 from rendezvous_core.records.state import Settings
+from rendezvous_core.records.terms import Terms, Timing
 from tests.simulation.faults import NO_FAULTS
 
 if TYPE_CHECKING:

@@ -6,7 +6,8 @@ import pytest
 from msgspec.structs import replace
 
 from rendezvous_core.plugins.ranks import keep_ranks
-from rendezvous_core.protocol.decision import Over, decide, drain, reopen, undrain, withdraw
+from rendezvous_core.protocol.decision import Over, decide
+from rendezvous_core.records.changes import drain, reopen, undrain, withdraw
 from rendezvous_core.records.invariants import check_state, check_step
 from rendezvous_core.records.member import Intent, Member
 from rendezvous_core.records.state import Seat, Settings, State

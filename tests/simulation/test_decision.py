@@ -9,7 +9,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from msgspec.structs import replace
 
 from rendezvous_core.plugins.ranks import keep_ranks
-from rendezvous_core.protocol.decision import Over, Sight, close, decide
+from rendezvous_core.protocol.decision import Over, Sight, decide
+from rendezvous_core.records.changes import close
 from rendezvous_core.records.invariants import check_state, check_step
 from rendezvous_core.records.member import Intent, Member
 from rendezvous_core.records.state import Settings, State

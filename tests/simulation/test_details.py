@@ -9,13 +9,14 @@ from msgspec.structs import replace
 from rendezvous_core import RendezvousStateError
 from rendezvous_core.plugins.ranks import keep_ranks
 from rendezvous_core.protocol.coordinator import Coordinator
-from rendezvous_core.protocol.decision import Over, Sight, appoint_heir, close, decide
+from rendezvous_core.protocol.decision import Over, Sight, appoint_heir, decide
 from rendezvous_core.protocol.node import Joined, Node
 from rendezvous_core.protocol.operations import List, Operation, Put, Read, Remove, Steps, Wait, Write
-from rendezvous_core.protocol.terms import Terms, Timing
+from rendezvous_core.records.changes import close
 from rendezvous_core.records.invariants import check_state
 from rendezvous_core.records.member import Member
 from rendezvous_core.records.state import Seat, Settings, State
+from rendezvous_core.records.terms import Terms, Timing
 
 SETTINGS = Settings(2, 3)
 TIMING = Timing(1.0, 3, 2.0)

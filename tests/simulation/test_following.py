@@ -20,9 +20,9 @@ from rendezvous_core.protocol.operations import (
     Wait,
     Write,
 )
-from rendezvous_core.protocol.terms import Timing
 from rendezvous_core.records.ledger import pages
 from rendezvous_core.records.state import Apart, Settings, State
+from rendezvous_core.records.terms import Timing
 from tests.simulation.test_answers import asker
 from tests.simulation.test_details import SETTINGS, member, node, running, tell
 
@@ -55,7 +55,7 @@ def test_who_brings_back_a_lost_state_counts_nobodys_silence_from_before() -> No
     assert finder.restored == 1
     tell(steps, {}, List, (write.state, 2, True))
     steps.send(({"b": member("b", ticket=1, beat=4)}, 1))
-    assert finder.coordinator.silence("b") == 0.0
+    assert finder.coordinator.observer.silence("b") == 0.0
 
 
 def test_state_that_was_rolled_back_is_replaced_each_time() -> None:

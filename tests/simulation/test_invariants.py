@@ -9,13 +9,14 @@ from msgspec.structs import replace
 
 from rendezvous_core import RendezvousStateError
 from rendezvous_core.plugins.ranks import keep_ranks
-from rendezvous_core.protocol import coordinator, decision
+from rendezvous_core.protocol import coordinator
 from rendezvous_core.protocol.node import Node
 from rendezvous_core.protocol.operations import List, Steps, Write
-from rendezvous_core.protocol.terms import Terms, Timing
+from rendezvous_core.records.changes import close
 from rendezvous_core.records.invariants import TRANSITIONS, check_state, check_step
 from rendezvous_core.records.member import Member
 from rendezvous_core.records.state import Seat, Settings, State
+from rendezvous_core.records.terms import Terms, Timing
 
 CONCEPTS = Path(__file__).parents[2] / "docs" / "concepts.md"
 SETTINGS = Settings(2, 4)
@@ -148,7 +149,7 @@ def test_what_breaks_an_invariant_is_not_written(monkeypatch: pytest.MonkeyPatch
     """A decision that is wrong ends its node, not the group."""
 
     def wrong(state: State, *_: Any, **__: Any) -> State:
-        return replace(decision.close(state), phase="complete")
+        return replace(close(state), phase="complete")
 
     monkeypatch.setattr(coordinator, "decide", wrong)
     member = Member(node="a", address="", pid=1, dead_after=3.0)

@@ -21,10 +21,10 @@ from rendezvous_core.protocol.operations import (
     Wait,
     Write,
 )
-from rendezvous_core.protocol.terms import Timing
 from rendezvous_core.records.ledger import Page, pages
 from rendezvous_core.records.member import Member
 from rendezvous_core.records.state import Apart, Settings, State
+from rendezvous_core.records.terms import Timing
 from tests.simulation.test_details import TERMS, TIMING, member, node, running, tell
 
 LOOK = pytest.approx(TIMING.look)

@@ -7,9 +7,9 @@ from msgspec.structs import replace
 from rendezvous_core.plugins.ranks import keep_ranks
 from rendezvous_core.protocol.coordinator import Coordinator
 from rendezvous_core.protocol.decision import Over
-from rendezvous_core.protocol.terms import Terms
 from rendezvous_core.records.member import Member
 from rendezvous_core.records.state import Apart, Settings, State
+from rendezvous_core.records.terms import Terms
 from tests.simulation.test_details import SETTINGS, TERMS, TIMING, member, running
 
 APART = Apart("ledger", 1, 2, 2, 0)
@@ -39,7 +39,7 @@ def test_who_has_not_looked_yet_knows_nobody() -> None:
     """Also who never coordinates is asked, for people."""
     leader = Coordinator("a", TERMS, lambda: "mine")
     assert (leader.members, leader.dead, leader.forgotten) == ({}, frozenset(), [])
-    assert (leader.settled_at, leader.silence("b")) == (0.0, None)
+    assert (leader.settled_at, leader.observer.silence("b")) == (0.0, None)
 
 
 def test_a_claim_brings_its_node_s_settings() -> None:
@@ -59,10 +59,10 @@ def test_who_takes_over_knows_for_how_long_the_former_one_was_silent() -> None:
     for beat, silence in ((4, 10.0), (5, 0.0)):
         leader, state = elected(running("a", "b", beat=4), 10.0)
         leader.decide(state, joins("a"), {"b": joins("b", beat=beat)}, 0.0, 0.0, Over())
-        assert leader.silence("b") == silence
+        assert leader.observer.silence("b") == silence
     leader, state = elected(running("a", "b", coordinator="a", beat=4), 10.0)
     leader.decide(state, joins("a", beat=4), {}, 0.0, 0.0, Over())
-    assert leader.silence("a") == 0.0
+    assert leader.observer.silence("a") == 0.0
 
 
 def test_coordinator_is_fresh_to_itself_after_a_pause() -> None:

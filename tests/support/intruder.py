@@ -22,7 +22,7 @@ from rendezvous_core import (
     RendezvousTimeoutError,
     get_rendezvous_handler,
 )
-from rendezvous_core.protocol.decision import close
+from rendezvous_core.records.changes import close
 from rendezvous_core.records.codec import decode_state, encode_member, encode_state
 from rendezvous_core.records.member import Member
 from rendezvous_core.records.state import Settings, State

@@ -4,9 +4,9 @@ from typing import Any
 
 from rendezvous_core.plugins.ranks import keep_ranks
 from rendezvous_core.protocol.node import Node
-from rendezvous_core.protocol.terms import Terms, Timing
 from rendezvous_core.records.member import Member
 from rendezvous_core.records.state import Seat, Settings, State
+from rendezvous_core.records.terms import Terms, Timing
 
 ME, OTHER = "0123456789abcdef", "fedcba9876543210"
 

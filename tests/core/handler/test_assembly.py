@@ -18,9 +18,9 @@ from rendezvous_core.dynamic.launchers import RANK_VARIABLES, find_job
 from rendezvous_core.ports.addresses import address_towards
 from rendezvous_core.ports.limits import MAX_NODES
 from rendezvous_core.ports.settings import RendezvousSettings
-from rendezvous_core.protocol.terms import Timing
 from rendezvous_core.records.ledger import PAGE
 from rendezvous_core.records.state import Settings
+from rendezvous_core.records.terms import Timing
 from rendezvous_core.sealing import keys
 from rendezvous_core.sealing.backend import SealedBackend, seal_backend
 from rendezvous_core.sealing.keys import keyring_of
@@ -198,7 +198,7 @@ def test_events_and_the_history_are_of_the_run() -> None:
 
 
 def test_a_rank_policy_goes_before_core(monkeypatch: pytest.MonkeyPatch) -> None:
-    ranks = handler()._driver.node._coordinator._ranks
+    ranks = handler()._driver.node.coordinator._ranks
     members, previous = [member("a"), member("b")], ["b", "c"]
     asked: list[object] = []
     answers = iter([["b", "a"], None])

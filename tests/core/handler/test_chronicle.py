@@ -167,7 +167,7 @@ def test_those_who_are_to_go_are_put_down_once() -> None:
 def test_those_who_go_at_once_for_one_reason_are_put_down_together(monkeypatch: pytest.MonkeyPatch) -> None:
     story = Story()
     silences = {"a": 2.0, "c": 3.0004, "d": 9.0}
-    monkeypatch.setattr(story.coordinator, "silence", silences.get)
+    monkeypatch.setattr(story.coordinator.observer, "silence", silences.get)
     story.coordinator.members = {node: member(node) for node in ("a", "b")}
     story.see(phase="complete", round_id="first", roster=seats("a", "b", "c", "d", "e", "f"))
     assert story.see(gone={"a": "lost", "b": "left", "c": "lost", "e": "lost"}) == [

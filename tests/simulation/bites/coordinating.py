@@ -8,8 +8,8 @@ BITES = [
     Bite(
         "Rule 10: a term is named anew at every takeover",
         Coordinator.claim,
-        "self._term, self._passed, self._observer = self._new_id(),",
-        "self._term, self._passed, self._observer = 'term',",
+        "self._term, self._passed, self.observer = self.new_id(),",
+        "self._term, self._passed, self.observer = 'term',",
         deaths.all_die_and_the_run_id_starts_again,
     ),
     Bite(
@@ -36,7 +36,7 @@ BITES = [
     Bite(
         "Rule 14: tickets are forgotten only with a new term",
         Coordinator._prune,
-        "self._term = self._new_id()",
+        "self._term = self.new_id()",
         "pass",
         messages.given_up_ask_lands_after_its_tickets_were_pruned,
     ),

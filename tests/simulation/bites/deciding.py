@@ -1,13 +1,14 @@
 """Bites out of what is decided."""
 
 from rendezvous_core.protocol import decision
+from rendezvous_core.records import changes
 from tests.simulation.bites.bite import Bite
 from tests.simulation.scenarios import asks, choices, deaths, losses
 
 BITES = [
     Bite(
         "Rule 1: a used ticket is spent",
-        decision._spend,
+        changes.spend,
         "return state.spent | {seat.node: max(seat.ticket, state.spent.get(seat.node, 0)) for seat in seats}",
         "return state.spent",
         deaths.paused_participant_returns_with_an_old_ask,
@@ -77,21 +78,21 @@ BITES = [
     ),
     Bite(
         "Rule 7: a run whose participants are all done closes",
-        decision.withdraw,
+        changes.withdraw,
         "return close(state) if finished else state",
         "return state",
         asks.participants_are_done,
     ),
     Bite(
         "Rule 9: spent tickets only rise",
-        decision._spend,
+        changes.spend,
         "max(seat.ticket, state.spent.get(seat.node, 0))",
         "seat.ticket",
         asks.participant_asks_anew_and_gives_that_up,
     ),
     Bite(
         "Rule 9: a cancel is void once ranked",
-        decision.withdraw,
+        changes.withdraw,
         'if intent == "cancel":',
         "if False:",
         asks.ask_is_given_up,

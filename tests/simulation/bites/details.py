@@ -38,8 +38,8 @@ DETAILS = [
     ),
     Bite(
         "Rule 11: an older state is not closed",
-        Node.close,
-        " and not self._is_older(state)",
+        Node._standing,
+        " or self._is_older(state)",
         "",
         details.test_closing_keeps_what_a_node_saw_of_a_round_that_was_rolled_back,
     ),

@@ -32,8 +32,8 @@ BITES = [
     Bite(
         "Rule 24: those who have the ledger bring back a lost state first",
         Node._read,
-        "if not restored.is_whole and not self._has_waited():",
-        "if False:",
+        "elif not state.is_whole and not self._has_waited():",
+        "elif False:",
         ledgers.all_is_lost_with_the_coordinator,
     ),
     Bite(

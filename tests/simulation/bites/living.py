@@ -93,7 +93,7 @@ BITES = [
     Bite(
         "Rule 10: who failed as coordinator gives the others a chance",
         Node._patience,
-        "1 + self._coordinator.failed + self._mismatched()",
+        "1 + self.coordinator.failed + self._mismatched()",
         "1 + self._mismatched()",
         deaths.several_coordinators_beat_but_cannot_decide,
     ),
@@ -142,14 +142,14 @@ BITES = [
     Bite(
         "Rule 13: the nodes of the group take over before those of other settings",
         Node._patience,
-        "1 + self._coordinator.failed + self._mismatched()",
-        "1 + self._coordinator.failed",
+        "1 + self.coordinator.failed + self._mismatched()",
+        "1 + self.coordinator.failed",
         settings.node_of_other_settings_waits_while_the_coordinator_dies,
     ),
     Bite(
         "Rule 14: records of those long silent are removed",
         Node._coordinate,
-        "for node in self._coordinator.forgotten:",
+        "for node in self.coordinator.forgotten:",
         "for node in ():",
         deaths.records_of_the_dead_are_removed,
     ),
@@ -184,7 +184,7 @@ BITES = [
     Bite(
         "Rule 16: asks that arrive together are looked at together",
         Node._cycle,
-        "yield Rest(self._coordinator.rest(self.now - began))",
+        "yield Rest(self.coordinator.rest(self.now - began))",
         "pass",
         messages.many_come_together,
     ),

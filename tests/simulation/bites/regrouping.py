@@ -125,7 +125,7 @@ BITES = [
     Bite(
         "Rule 17: the coordinator looks when the moment is over",
         Node._next_duty,
-        "waits.append(self._coordinator.settled_at)",
+        "waits.append(self.coordinator.settled_at)",
         "pass",
         regrouping.survivors_are_together_again_at_once,
     ),

@@ -1,8 +1,8 @@
 """Bites out of the use of a run id again."""
 
-from rendezvous_core.protocol.decision import reopen
 from rendezvous_core.protocol.node import Node
 from rendezvous_core.protocol.participant import Participant
+from rendezvous_core.records.changes import reopen
 from rendezvous_core.records.state import State
 from tests.simulation.bites.bite import Bite
 from tests.simulation.scenarios import reopening
@@ -18,7 +18,7 @@ BITES = [
     Bite(
         "Rule 21: nobody of before asks",
         reopen,
-        "spent=_spend(state, state.roster)",
+        "spent=spend(state, state.roster)",
         "spent=state.spent",
         reopening.closed_run_is_reopened_while_some_are_at_work,
     ),
@@ -39,7 +39,7 @@ BITES = [
     Bite(
         "Rule 22: without an id nobody stands by",
         Node._check_room,
-        "self.refuse(self._shut_out())",
+        "self.refuse(refusals.full(self._run))",
         "pass",
         reopening.two_jobs_without_an_id_meet,
     ),

@@ -20,10 +20,10 @@ from rendezvous_core.ports.limits import MAX_NODES, check_metadata
 from rendezvous_core.ports.settings import NO_ID, RANK_HINT, RendezvousSettings
 from rendezvous_core.ports.store import Store
 from rendezvous_core.protocol.node import Node
-from rendezvous_core.protocol.terms import Terms, Timing
 from rendezvous_core.records.ledger import PAGE
 from rendezvous_core.records.member import Member
 from rendezvous_core.records.state import Settings
+from rendezvous_core.records.terms import Terms, Timing
 from rendezvous_core.sealing.backend import seal_backend, unsealed
 from rendezvous_core.sealing.keys import Keyring
 

@@ -102,7 +102,7 @@ def _departures(node: Node, state: State, former: State) -> Iterator[Happening]:
             member = node.coordinator.members.get(seat.node)
             reasons.setdefault(reason, []).append(name(seat.node, member, rank))
     for reason, departed in reasons.items():
-        silences = [node.coordinator.silence(each.node) or 0.0 for each in departed]
+        silences = [node.coordinator.observer.silence(each.node) or 0.0 for each in departed]
         took = max(silences) if reason == "lost" else None
         about = former if over else state
         yield _event("departed", about, departed, took=took, reason=reason)

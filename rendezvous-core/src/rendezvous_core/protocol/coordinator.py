@@ -8,9 +8,9 @@ from msgspec.structs import replace
 
 from rendezvous_core.protocol.decision import Over, Sight, appoint_heir, decide
 from rendezvous_core.protocol.observation import Observer
-from rendezvous_core.protocol.terms import Terms
 from rendezvous_core.records.member import Member
 from rendezvous_core.records.state import State
+from rendezvous_core.records.terms import Terms
 
 _SHARE = 8
 """For so many missing nodes, a rest may be longer by the time of one pass."""
@@ -24,9 +24,9 @@ class Coordinator:
 
     def __init__(self, node: str, terms: Terms, new_id: Callable[[], str]) -> None:
         self._node, self._settings, self._timing = node, terms.settings, terms.timing
-        self._new_id, self._ranks = new_id, terms.ranks
+        self.new_id, self._ranks = new_id, terms.ranks
         self._term: str | None = None
-        self._observer = self._new_observer(0.0)
+        self.observer = self._new_observer(0.0)
         self._asks: set[tuple[str, int]] = set()
         self._passed = False
         self._unsettled = math.inf
@@ -43,10 +43,6 @@ class Coordinator:
         self.forgotten: list[str] = []
         """Nodes whose records are of no more use, as of the latest pass."""
 
-    def new_id(self) -> str:
-        """Return a name that nothing else has."""
-        return self._new_id()
-
     def leads(self, state: State | None) -> bool:
         """Whether ``state`` is one of the node's present term."""
         return (
@@ -57,10 +53,10 @@ class Coordinator:
 
     def claim(self, state: State, silence: float, now: float) -> State:
         """Return ``state`` under a new term of this node's, the former coordinator silent so long."""
-        self._term, self._passed, self._observer = self._new_id(), False, self._new_observer(now)
+        self._term, self._passed, self.observer = self.new_id(), False, self._new_observer(now)
         self._asks, self._unsettled = set(), math.inf
         if silence and state.coordinator not in (None, self._node):
-            self._observer.expect(state.coordinator, state.beat, silence)
+            self.observer.expect(state.coordinator, state.beat, silence)
         return replace(
             state,
             coordinator=self._node,
@@ -89,11 +85,11 @@ class Coordinator:
     ) -> State:
         """Return the state that should stand after ``state``, by a listing asked for at ``asked``."""
         everybody = {**listed, self._node: me}
-        sight = self._observer.look(everybody, state.active(), state.term, asked, now)
+        sight = self.observer.look(everybody, state.active(), state.term, asked, now)
         self._note_asks(everybody, asked)
         self.members, self.dead = everybody, sight.dead
         over = over._replace(settling=asked >= min(self.settled_at, self._unsettled + self._timing.look))
-        decided = decide(state, sight, over, new_id=self._new_id, ranks=self._ranks)
+        decided = decide(state, sight, over, new_id=self.new_id, ranks=self._ranks)
         if me.intent != "join" and decided.has_spent(me.node, me.ticket):
             decided = appoint_heir(decided, sight)
         elif len(decided.spent) > _MANY + 2 * len(listed):
@@ -123,10 +119,6 @@ class Coordinator:
             self._unsettled = math.inf
         self._asks = asks
 
-    def silence(self, node: str) -> float | None:
-        """For how long ``node`` had been silent at the latest pass."""
-        return self._observer.silence(node)
-
     def note_pass(self) -> None:
         """Note that the node can decide, and in time: what it decided stands."""
         self._passed, self.failed = True, False
@@ -148,5 +140,5 @@ class Coordinator:
         """Forget the tickets of nodes long gone; a new term keeps their late puts from counting (Rule 14)."""
         keep = listed.keys() | {seat.node for seat in state.roster}
         spent = {node: ticket for node, ticket in state.spent.items() if node in keep}
-        self._term = self._new_id()
+        self._term = self.new_id()
         return replace(state, spent=spent, term=self._term)

@@ -1,15 +1,16 @@
 """What a coordinator makes of the state and of what it has seen of the members."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from msgspec.structs import replace
 
-from rendezvous_core.protocol.terms import RankPolicy
-from rendezvous_core.records.member import Intent, Member, order
+from rendezvous_core.records.changes import spend, undrain, withdraw
+from rendezvous_core.records.member import Member, order
 from rendezvous_core.records.state import Departure, Seat, State
+from rendezvous_core.records.terms import RankPolicy
 
 _FAR = 2**32
 """No run has so many rounds: a record that claims to have seen so many more is damaged."""
@@ -53,7 +54,7 @@ def decide(state: State, sight: Sight, over: Over, *, new_id: Callable[[], str],
     noted = _note_departures(state, sight)
     if noted.active():
         return _count_waiting(noted, sight, over, new_id)
-    spent = _spend(noted, noted.roster)
+    spent = spend(noted, noted.roster)
     opened = replace(
         noted, phase="joining", round=state.round + 1, gone={}, waiting=0, knock=None, spent=spent
     )
@@ -64,55 +65,6 @@ def decide(state: State, sight: Sight, over: Over, *, new_id: Callable[[], str],
         if held.active():
             return _count_waiting(held, sight, over, new_id)
     return formed
-
-
-def withdraw(state: State, node: str, ticket: int, intent: Intent) -> State:
-    """Return the state without this ask, or without this participant (Rule 9).
-
-    When all participants are done, the run is closed; closed stays as it is.
-    """
-    if state.phase == "closed" or state.has_spent(node, ticket):
-        return state
-    spent = state.spent | {node: ticket}
-    if state.rank(node, ticket) is None:
-        return replace(state, spent=spent)
-    if intent == "cancel":
-        return state
-    gone = state.gone | {node: "done" if intent == "done" else "left"}
-    state = replace(state, spent=spent, gone=gone)
-    finished = len(gone) == len(state.roster) and set(gone.values()) == {"done"}
-    return close(state) if finished else state
-
-
-def drain(state: State, nodes: Mapping[str, float]) -> State:
-    """Note that nodes are to go in so many seconds (Rule 23)."""
-    return state if state.phase == "closed" else replace(state, draining={**state.draining, **nodes})
-
-
-def undrain(state: State, nodes: AbstractSet[str]) -> State:
-    """Forget that nodes were to go: they have, or they are asked back."""
-    if not state.draining.keys() & nodes:
-        return state
-    return replace(state, draining={node: left for node, left in state.draining.items() if node not in nodes})
-
-
-def close(state: State) -> State:
-    """Return the closed state (Rule 12). It keeps the roster: those inside may finish."""
-    return replace(state, phase="closed", draining={}, waiting=0, last_call=None, knock=None)
-
-
-def reopen(state: State) -> State:
-    """Return the closed ``state`` with a next round to form (Rule 21). Nobody of before is in it, or asks."""
-    return replace(
-        state,
-        reopened=state.reopened + 1,
-        phase="joining",
-        round=state.round + bool(state.round_id),
-        gone={},
-        spent=_spend(state, state.roster),
-        coordinator=None,
-        began=0.0,
-    )
 
 
 def appoint_heir(state: State, sight: Sight) -> State:
@@ -143,13 +95,8 @@ def _note_departures(state: State, sight: Sight, *, held: bool = False) -> State
         gone |= back
     if not gone:
         return state
-    spent = _spend(state, [seat for seat in active if seat.node in gone])
+    spent = spend(state, [seat for seat in active if seat.node in gone])
     return replace(state, gone=state.gone | gone, spent=spent)
-
-
-def _spend(state: State, seats: Iterable[Seat]) -> dict[str, int]:
-    """The tickets spent with those of ``seats``; a participant may have given up a later one."""
-    return state.spent | {seat.node: max(seat.ticket, state.spent.get(seat.node, 0)) for seat in seats}
 
 
 def _asks(state: State, sight: Sight) -> list[Member]:

@@ -5,15 +5,15 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from rendezvous_core.ports.errors import RendezvousStateError
+from rendezvous_core.ports import refusals
 from rendezvous_core.protocol.coordinator import Coordinator
 from rendezvous_core.protocol.operations import Drop, Fetch, File, Operation, Read, Rest, Steps, Token, Write
 from rendezvous_core.protocol.participant import Participant
-from rendezvous_core.protocol.terms import Terms
 from rendezvous_core.records.invariants import check_state, check_step
 from rendezvous_core.records.ledger import Book, abandoned, completed, file, number, pages, whole
 from rendezvous_core.records.member import Member
 from rendezvous_core.records.state import State
+from rendezvous_core.records.terms import Terms
 
 
 class Follower(Participant):
@@ -25,7 +25,7 @@ class Follower(Participant):
         self.restored = 0
         """How often this node wrote back a state that the backend had lost."""
         self._timing, self._page = terms.timing, terms.page
-        self._coordinator = Coordinator(member.node, terms, new_id)
+        self.coordinator = Coordinator(member.node, terms, new_id)
         self._kept: State | None = None
         """The newest state whose ledger this node has whole."""
         self._missed = ""
@@ -57,20 +57,23 @@ class Follower(Participant):
             return State(run=self._run, settings=self._settings)
         return self.state
 
-    def _read(self) -> Steps:
+    def _standing(self) -> Generator[Operation, Any, tuple[State, Token, bool]]:
+        """Read the state; where it was lost or rolled back, return what is to stand, and that it does not."""
         state, token = (yield Read()) or (None, None)
-        self._asked_at = self.now
         if state is None or self._is_older(state):
-            restored = self._restored()
-            if not restored.is_whole and not self._has_waited():
-                yield Rest(self._timing.look)
-                return
-            self.restored += self.state is not None
-            yield from self._write(
-                restored, self._coordinator.claim(restored, 0.0, self.now), token, anew=True
-            )
-        else:
+            return self._restored(), token, True
+        return state, token, False
+
+    def _read(self) -> Steps:
+        state, token, is_lost = yield from self._standing()
+        self._asked_at = self.now
+        if not is_lost:
             self._see(state, token)
+        elif not state.is_whole and not self._has_waited():
+            yield Rest(self._timing.look)
+        else:
+            self.restored += self.state is not None
+            yield from self._write(state, self.coordinator.claim(state, 0.0, self.now), token, anew=True)
 
     def _has_waited(self) -> bool:
         """Whether those who have the ledger had time to bring back a lost state (Rule 24)."""
@@ -88,7 +91,7 @@ class Follower(Participant):
         beat = me.beat if state.coordinator == me.node else state.beat
         self._stale = True
         state = replace(state, serial=serial, beat=beat)
-        state = file(state, basis, self._coordinator.new_id, self._page, anew=anew)
+        state = file(state, basis, self.coordinator.new_id, self._page, anew=anew)
         check_step(basis, state)
         filed = state.apart if state.apart != basis.apart else None
         if filed:
@@ -107,10 +110,7 @@ class Follower(Participant):
 
     def _see(self, state: State, token: Token) -> None:
         if state.run != self._run:
-            raise RendezvousStateError(
-                f"The state found for the run '{self._run}' belongs to the run '{state.run}': "
-                "give each run a run id and a key prefix of its own."
-            )
+            raise refusals.foreign(self._run, state.run)
         former, state = self.state, completed(state, self._kept)
         self._lost_at = None
         if former is None or former.head != state.head:
@@ -127,7 +127,7 @@ class Follower(Participant):
         if former is None:
             self.member = replace(self.member, asked=state.serial)
         self.state, self._token, self._read_at, self._stale = state, token, self.now, False
-        self._coordinator.see(former, state)
+        self.coordinator.see(former, state)
         if state.term != self.member.term:
             # The echo proves to a new coordinator that this record is no dead node's.
             self.member = replace(self.member, term=state.term)
@@ -148,7 +148,7 @@ class Follower(Participant):
         elif self._crowded_at is None or former is None or former.term != state.term:
             self._crowded_at = self.now
         elif self.now - self._crowded_at > 1.5 * max(state.lease, self.member.dead_after):
-            self.refuse(self._shut_out())
+            self.refuse(refusals.full(self._run))
 
     def _note_drains(self, state: State) -> None:
         drains = {}

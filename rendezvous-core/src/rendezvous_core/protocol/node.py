@@ -12,14 +12,14 @@ from typing import Any
 from msgspec.structs import replace
 
 from rendezvous_core.ports.errors import RendezvousConnectionError
-from rendezvous_core.protocol.coordinator import Coordinator
-from rendezvous_core.protocol.decision import Over, close, drain, reopen, undrain
+from rendezvous_core.protocol.decision import Over
 from rendezvous_core.protocol.follower import Follower
-from rendezvous_core.protocol.operations import List, Operation, Put, Read, Remove, Rest, Steps, Token, Wait
+from rendezvous_core.protocol.operations import List, Operation, Put, Remove, Rest, Steps, Token, Wait
 from rendezvous_core.protocol.participant import Joined
-from rendezvous_core.protocol.terms import Terms
+from rendezvous_core.records.changes import close, drain, reopen, undrain
 from rendezvous_core.records.codec import check_member
 from rendezvous_core.records.member import Intent, Member
+from rendezvous_core.records.terms import Terms
 
 __all__ = ["Joined", "Node"]
 
@@ -53,11 +53,6 @@ class Node(Follower):
         """What the latest decision of this node took in of its own wishes."""
         self._looked_at = _NEVER
 
-    @property
-    def coordinator(self) -> Coordinator:
-        """What this node does, or did, in its time as coordinator."""
-        return self._coordinator
-
     def put(self, *, beats: bool = True) -> Put:
         """Return the operation that stores the record: as its next heartbeat, or for people (Rule 2)."""
         announce, self._news = self._news and beats, False
@@ -73,17 +68,12 @@ class Node(Follower):
     def close(self) -> Steps:
         """Close the run, finally; ends when it is closed, and leaves retrying on errors to the driver."""
         while True:
-            state, token = (yield Read()) or (None, None)
-            if state is not None and not self._is_older(state):
+            state, token, is_lost = yield from self._standing()
+            if not is_lost:
                 self._see(state, token)
-                if self.is_closed:
-                    return
-                anew = False
-            else:
-                state, anew = self._restored(), True
-                if self.is_closed and state.phase != "closed":
-                    return  # others have reopened it since
-            yield from self._write(state, close(state), token, anew=anew)
+            if self.is_closed and not (is_lost and state.phase == "closed"):
+                return  # maybe others have reopened it since
+            yield from self._write(state, close(state), token, anew=is_lost)
 
     def drain(self, until: Mapping[str, float]) -> Steps:
         """Tell all that nodes are to go at times by this node's clock (Rule 23); retried as `close` is.
@@ -94,16 +84,11 @@ class Node(Follower):
         if me in until:
             self._goes_at = min(self._goes_at, until[me])
         while True:
-            state, token = (yield Read()) or (None, None)
-            if state is None and self.state is None:
+            state, token, is_lost = yield from self._standing()
+            if state.phase == "closed" or (is_lost and self.state is None):
                 return  # there is no run
-            anew = state is None or self._is_older(state)
-            if state is None or anew:
-                state = self._restored()
-            if state.phase == "closed":
-                return
             wanted = {node: max(_SOON, moment - self.now) for node, moment in until.items()}
-            yield from self._write(state, drain(state, wanted), token, anew=anew)
+            yield from self._write(state, drain(state, wanted), token, anew=is_lost)
             if not self._stale and self.state is not None and wanted.items() <= self.state.draining.items():
                 return
 
@@ -127,7 +112,7 @@ class Node(Follower):
         if self._stale or self.finished:
             return
         if self._may_reopen() and (state := (yield from self._load())):
-            claimed = self._coordinator.claim(reopen(state), 0.0, self.now)
+            claimed = self.coordinator.claim(reopen(state), 0.0, self.now)
             yield from self._write(self._known(), claimed, self._token)
         if self._stale or self.finished:
             return
@@ -149,13 +134,13 @@ class Node(Follower):
             return
         if self._may_take_over():
             state, self.deposed_after = self._known(), self._still
-            claimed = self._coordinator.claim(state, self._still, self.now)
+            claimed = self.coordinator.claim(state, self._still, self.now)
             yield from self._write(state, claimed, self._token)
         watch = (yield from self._coordinate()) if self._leads() else None
         if self._stale or self.finished or self._is_unheard() or self._has_question():
             return
         if watch is not None and self.now > began:
-            yield Rest(self._coordinator.rest(self.now - began))
+            yield Rest(self.coordinator.rest(self.now - began))
             if self._is_unheard():
                 return  # the user wants something else meanwhile
         self._hear((yield Wait(self._token, watch, max(0.0, self._next_duty() - self.now))))
@@ -197,16 +182,16 @@ class Node(Follower):
         listed, watch = yield List()
         over = Over(last_call=asked >= self._last_call_over(), gathering=asked >= self._gathering_over())
         self._heard = self._wish()
-        decided = self._coordinator.decide(state, self.member, listed, asked, self.now, over)
+        decided = self.coordinator.decide(state, self.member, listed, asked, self.now, over)
         # A long pass may end a period later, though no beat was due when it began (Rule 3).
         overdue = self.now - self._read_at >= self._timing.period
-        is_missed = self._coordinator.is_missed(basis, listed)
+        is_missed = self.coordinator.is_missed(basis, listed)
         has_beaten = self.member.beat not in (state.beat, 1)  # the first one comes with the first write
         if decided != state or not basis.is_whole or has_beaten or overdue or is_missed:
             yield from self._write(basis, decided, token, anew=is_missed)
         if self._leads() and not self._stale:
-            self._coordinator.note_pass()
-        for node in self._coordinator.forgotten:
+            self.coordinator.note_pass()
+        for node in self.coordinator.forgotten:
             yield Remove(node)
         return watch
 
@@ -220,7 +205,7 @@ class Node(Follower):
             duties.append(self.now + timing.look)
             waits = []
             if state.last_call or state.departed:
-                waits.append(self._coordinator.settled_at)
+                waits.append(self.coordinator.settled_at)
             if state.last_call:
                 waits.append(self._last_call_over())
             if state.knock and not state.waiting:
@@ -245,14 +230,14 @@ class Node(Follower):
     # Taking over
 
     def _leads(self) -> bool:
-        return self._coordinator.leads(self.state)
+        return self.coordinator.leads(self.state)
 
     def _patience(self) -> float:
         """For how long the state may stand still before this node takes over (Rule 10)."""
         state = self._known()
         # Those who have the ledger go first.
         late = 0.0 if state.is_whole else self._timing.look
-        return state.lease * (1 + self._coordinator.failed + self._mismatched()) + late
+        return state.lease * (1 + self.coordinator.failed + self._mismatched()) + late
 
     def _may_take_over(self) -> bool:
         state = self._known()

@@ -1,23 +1,15 @@
 """What a node wants of its run, and what it is told."""
 
-import shlex
 from typing import NamedTuple
 
 from msgspec.structs import replace
 
-from rendezvous_core.ports.errors import (
-    RendezvousClosedError,
-    RendezvousConnectionError,
-    RendezvousError,
-    RendezvousGracefulExitError,
-    RendezvousStateError,
-)
-from rendezvous_core.protocol.terms import Terms
+from rendezvous_core.ports import refusals
+from rendezvous_core.ports.errors import RendezvousConnectionError, RendezvousError
 from rendezvous_core.records.ledger import HEIRS, Book
 from rendezvous_core.records.member import Intent, Member
 from rendezvous_core.records.state import State
-
-_NO_ID = " All jobs that are started without an id meet in it: give each its own (torchrun: --rdzv-id)."
+from rendezvous_core.records.terms import Terms
 
 _NEVER = float("inf")
 
@@ -176,16 +168,15 @@ class Participant:
             return
         elif self.is_closed:
             if not self._may_reopen():
-                self.refuse(self._closed())
+                self.refuse(refusals.closed(self._run, stood_by=self._spare, has_id=self._has_id))
         elif self._goes_at < _NEVER and is_told and rank is None:
             self._goes_at = _NEVER
-            self.outcome = RendezvousGracefulExitError(
-                f"This node drains and takes no part in another round of '{self._run}'; the others go on."
-            )
+            self.outcome = refusals.drains(self._run)
             self.quit("leave")
         elif self._mismatched():
             if self._moves > 1:
-                self.refuse(self._differs(state))
+                difference = self._settings.difference(state.settings)
+                self.refuse(refusals.differs(self._run, difference, has_id=self._has_id))
         elif me.intent in ("join", "cancel") and rank is not None:
             self.member = replace(me, intent="join", holds=state.round_id)
             self.outcome = self.joined = Joined(state.round, state.round_id, rank, state.world_size)
@@ -194,29 +185,3 @@ class Participant:
             self._new_ticket()
         elif state.phase == "complete" and is_told:
             self._spare = True
-
-    def _closed(self) -> RendezvousError:
-        closed = f"The rendezvous '{self._run}' is closed"
-        if self._spare and not self._has_id:
-            return RendezvousStateError(f"{closed}, and this node was never in it.{_NO_ID}")
-        if self._spare:
-            return RendezvousGracefulExitError(f"{closed}. This node stood by as a spare and is not needed.")
-        return RendezvousClosedError(
-            f"{closed}: no round forms under this run id any more. Choose another one, remove this run with "
-            f"'rdzv delete --run-id {shlex.quote(self._run)}', or begin it anew with the option reopen=true."
-        )
-
-    def _differs(self, state: State) -> RendezvousError:
-        difference = self._settings.difference(state.settings)
-        if not difference:
-            return RendezvousStateError(
-                f"Another job is in the run '{self._run}': its nodes were started with another command than "
-                f"this one.{_NO_ID} So are nodes of one job whose commands differ: give all of them the same."
-            )
-        return RendezvousStateError(
-            f"This node's settings differ from those of the running group of '{self._run}': {difference}. "
-            f"Start all nodes of a run with the same settings.{'' if self._has_id else _NO_ID}"
-        )
-
-    def _shut_out(self) -> RendezvousError:
-        return RendezvousStateError(f"All places in the run '{self._run}' are taken.{_NO_ID}")
