@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 from rendezvous_core import RendezvousConnectionError, RendezvousError, RendezvousStateError
 from rendezvous_core.plugins.ranks import keep_ranks
 from rendezvous_core.protocol.node import Joined, Node
-from rendezvous_core.protocol.operations import List, Put, Remove, Rest, Steps, Wait, Write
+from rendezvous_core.protocol.operations import List, Operation, Put, Remove, Rest, Steps, Wait, Write
 from rendezvous_core.records.ledger import PAGE
 from rendezvous_core.records.member import Intent, Member
 from rendezvous_core.records.state import Settings
@@ -22,8 +22,10 @@ RUN = "run"
 class Nap:
     """What waits for something else than for what its user wants."""
 
-    def __init__(self, steps: Steps) -> None:
+    def __init__(self, steps: Steps, operation: Operation) -> None:
         self.steps = steps
+        self.hears = type(operation) is Wait
+        """Whether it takes the answer to an earlier wait for that to its own."""
 
 
 Asker = Steps | Nap
@@ -90,6 +92,8 @@ class Machine:
         self._inbox: list[tuple[Asker, Any, Exception | None]] = []
         self._errands: list[Callable[[], None]] = []
         self._nap: Nap | None = None
+        self._news: Any = None
+        """What a wait has told that its user did not let come to its end."""
 
     def __repr__(self) -> str:
         return f"<{self.name}>"
@@ -267,7 +271,11 @@ class Machine:
     def _resume(self, steps: Asker, value: Any = None, error: Exception | None = None) -> None:
         if isinstance(steps, Nap):
             if steps is not self._nap:
-                return  # its user wanted something meanwhile
+                # Its user wanted something meanwhile.
+                if value:
+                    self._news = value
+                    self._hear_news()
+                return
             self._nap, steps = None, steps.steps
         self._tick()
         try:
@@ -288,7 +296,9 @@ class Machine:
         self.lists = type(operation) is List
         waits: Asker = steps
         if steps is self._life and type(operation) in (Rest, Wait):
-            waits = self._nap = Nap(steps)
+            waits = self._nap = Nap(steps, operation)
+            if self._hear_news():
+                return
         if type(operation) is Rest:
             world.after(operation.seconds / self.rate, self._deliver, waits)
         else:
@@ -296,6 +306,14 @@ class Machine:
             before = listing and listing * world.random.random()
             delay = world.latency() + self.slowness + before
             world.after(delay, self._arrive, operation, waits, listing - before)
+
+    def _hear_news(self) -> bool:
+        """Have the node hear what an earlier wait has told, if it waits now; whether it did."""
+        if self._news is None or self._nap is None or not self._nap.hears:
+            return False
+        news, self._news = self._news, None
+        self._resume(self._nap, news)
+        return True
 
     def _arrive(self, operation: Any, steps: Asker, takes: float = 0.0) -> None:
         """Hand a request to the backend, or lose it on the way; the answer ``takes`` longer than others."""
