@@ -14,7 +14,7 @@ class Room(NamedTuple):
 
 SIMULATION = (
     *("answers", "choices", "details", "following", "golden", "invariants", "living", "lookups"),
-    *("observation", "records", "terms"),
+    *("news", "observation", "records", "terms"),
 )
 
 HANDLER = (

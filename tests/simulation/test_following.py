@@ -99,6 +99,9 @@ def test_a_run_that_was_closed_is_brought_back_closed() -> None:
     tell(steps, {}, Wait, (closed, 2))
     steps.send(True)
     assert wrote(steps).state.phase == "closed"
+    closing = inside.close()
+    next(closing)
+    assert wrote(closing).state.phase == "closed", "by whoever closes it, too"
 
 
 def test_a_closed_run_is_looked_at_no_more_often_than_others() -> None:
