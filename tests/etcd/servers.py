@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import ssl
 import subprocess
@@ -238,6 +239,16 @@ def is_leader(member: EtcdServer) -> bool | None:
             return b"\netcd_server_is_leader 1" in answer.read()
     except OSError:
         return None
+
+
+def calls_of(server: EtcdServer, method: str) -> int:
+    """How often clients have called a method of the v3 API."""
+    with urllib.request.urlopen(f"http://{server.get_endpoint()}/metrics") as answer:
+        metrics = answer.read().decode()
+    counted = re.findall(
+        rf'^grpc_server_started_total{{grpc_method="{method}",.*}} (.*)$', metrics, re.MULTILINE
+    )
+    return sum(map(int, counted))
 
 
 def etcdctl(server: EtcdServer, *command: str) -> None:

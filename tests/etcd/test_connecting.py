@@ -19,12 +19,13 @@ from rendezvous_core import (
 from rendezvous_core.ports.endpoint import parse_endpoint
 from rendezvous_core.testing import Proxy
 from rendezvous_core.testing.suites.threads import is_blocked, start
-from rendezvous_etcd import Etcd3Client, Etcd3Store, EtcdServer, EtcdStore
+from rendezvous_etcd import Etcd3Client, Etcd3Store, EtcdServer, EtcdStore, create_backend
 from rendezvous_etcd import server as etcd_server
 from rendezvous_etcd.options import Connection
 from rendezvous_etcd.server import free_port
 from rendezvous_etcd.v2 import pool
 from rendezvous_etcd.v2.client import EtcdCalls
+from tests.etcd.servers import calls_of
 from tests.etcd.waiting import PATIENCE, until
 
 ALL = pytest.mark.parametrize("backend", ["etcd-v3", "etcd-v2", "etcd"])
@@ -63,6 +64,16 @@ def test_a_web_proxy_of_the_environment(
     handler = create(backend, server.get_endpoint(), read_timeout=2)
     assert handler.next_rendezvous().world_size == 1
     handler.shutdown()
+
+
+def test_only_the_first_node_grants_the_lease_of_a_run(server: EtcdServer) -> None:
+    """The others find it there; each grants that of its own record."""
+    params = RendezvousParameters("etcd-v3", server.get_endpoint(), uuid.uuid4().hex, 1, 1)
+    before = calls_of(server, "LeaseGrant")
+    runs = [create_backend(params)[0] for _ in range(3)]
+    assert calls_of(server, "LeaseGrant") - before == 1 + 3
+    for run in runs:
+        run.close()
 
 
 # A cluster that is not there yet

@@ -77,7 +77,7 @@ class Etcd3RendezvousBackend(MembershipBackend):
         self._path = f"{run_path(key_prefix, run_id)}/".encode()
         # Named so that one range holds state and token, others these and wake, or wake and records.
         self._wake = self._path + b"wake"
-        self._run_lease = Lease(client, _lease_id(self._path), ttl or DEFAULT_TTL)
+        self._run_lease = Lease(client, _lease_id(self._path), ttl or DEFAULT_TTL, is_shared=True)
         self._member_lease = Lease(client, secrets.randbits(62) + 1, member_ttl or DEFAULT_MEMBER_TTL)
         self._register = Register(client, self._path, self._run_lease.id)
         self._token = self._register.token
