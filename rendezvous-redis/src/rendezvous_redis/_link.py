@@ -62,7 +62,7 @@ class Link:
     def send(self, *commands: Command) -> None:
         """Send all ``commands`` in one piece."""
         with self._explained():
-            self._connection.send_packed_command(self._connection.pack_commands(commands))
+            self._connection.send_packed_command([b"".join(map(_packed, commands))])
 
     def exchange(self, *commands: Command) -> list[Any]:
         """Send ``commands`` and return all replies; raises the first error once all have come."""
@@ -135,3 +135,8 @@ class Link:
             if self._is_new:
                 explain_hang_up(error, self.address, self._tls, self.timeout)
             raise
+
+
+def _packed(command: Command) -> bytes:
+    words = [word if isinstance(word, bytes) else str(word).encode() for word in command]
+    return b"*%d\r\n%b" % (len(words), b"".join([b"$%d\r\n%b\r\n" % (len(word), word) for word in words]))
