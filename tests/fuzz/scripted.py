@@ -21,7 +21,7 @@ class Scripted:
     def setsockopt(self, *_: object) -> None:
         """There is nothing to set."""
 
-    settimeout = setblocking = shutdown = setsockopt
+    gettimeout = settimeout = setblocking = shutdown = setsockopt
 
     def close(self) -> None:
         """There is nothing to close."""

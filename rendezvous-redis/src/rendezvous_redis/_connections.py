@@ -15,7 +15,7 @@ from redis.exceptions import TimeoutError as NoReplyError
 from redis.retry import Retry
 
 from rendezvous_core import Endpoint
-from rendezvous_redis._reader import ReplyReader
+from rendezvous_redis._reader import ReplyReader, allow
 from rendezvous_redis._target import Credentials
 
 _PIECE = 1 << 20
@@ -113,17 +113,22 @@ class _Candid:
     """A mixin: when writing fails, what the server had said before counts, such as that it is too much."""
 
     _sock: Any
+    socket_timeout: Any
 
     def send_packed_command(self, command: Any, check_health: bool = True) -> None:
         """See redis-py."""
+        self.write(b"".join(command), self.socket_timeout)
+
+    def write(self, data: bytes, timeout: float) -> None:
+        """Send all of ``data``, each piece of it within ``timeout`` seconds."""
         sock = self._sock
         if sock is None:
             _refuse()
         try:
-            for part in command:
-                view = memoryview(part)
-                for start in range(0, len(view), _PIECE):
-                    sock.sendall(view[start : start + _PIECE])
+            allow(sock, timeout)
+            view = memoryview(data)
+            for start in range(0, len(view), _PIECE):
+                sock.sendall(view[start : start + _PIECE])
         except TimeoutError as error:
             raise NoReplyError("Timeout writing to socket") from error
         except OSError as error:

@@ -1,9 +1,9 @@
 """One connection to one server."""
 
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
-from typing import Any, TypeAlias
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from typing import Any, TypeAlias, TypeVar
 
 from redis.exceptions import (
     ConnectionError,
@@ -18,6 +18,8 @@ from rendezvous_redis._connections import abort, connect, explain_hang_up
 from rendezvous_redis._reader import ReplyReader
 from rendezvous_redis._scripts import Script
 from rendezvous_redis._target import Credentials, Target
+
+T = TypeVar("T")
 
 Command: TypeAlias = tuple[Any, ...]
 Address: TypeAlias = Endpoint | str
@@ -46,10 +48,8 @@ class Link:
         self._tls = target.tls
         self._is_new = True
         credentials: Credentials = target.sentinel_credentials if sentinel else target.credentials
-        with self._explained():
-            self._connection = connect(
-                address, credentials, 0 if sentinel else target.db, target.tls, self._patience
-            )
+        db = 0 if sentinel else target.db
+        self._connection = self._explained(connect, address, credentials, db, target.tls, self._patience)
         self._reader: ReplyReader = self._connection._parser
         self.alive_at = time.monotonic()
         """When the server was last heard of over this connection."""
@@ -61,8 +61,7 @@ class Link:
 
     def send(self, *commands: Command) -> None:
         """Send all ``commands`` in one piece."""
-        with self._explained():
-            self._connection.send_packed_command([b"".join(map(_packed, commands))])
+        self._explained(self._connection.write, b"".join(map(_packed, commands)), self._limit)
 
     def exchange(self, *commands: Command) -> list[Any]:
         """Send ``commands`` and return all replies; raises the first error once all have come."""
@@ -90,17 +89,14 @@ class Link:
 
     def read(self) -> Any:
         """Return the next reply; raises it if it is an error, which may end the connection."""
-        limit = self._patience if self._is_new else self.timeout
+        limit = self._limit
         if not self.has_reply(limit):
             raise TimeoutError(f"no reply within {limit:.3g} s")
         self._reader.begin(limit)
-        try:
-            with self._explained():
-                reply = self._connection.read_response(disconnect_on_error=False)
-        except ResponseError:
-            self._heard()
-            raise
-        self._heard()
+        reply = self._explained(self._reader.read_response)
+        self.alive_at, self._is_new = time.monotonic(), False
+        if isinstance(reply, ResponseError):
+            raise reply
         return reply
 
     def read_late(self, timeout: float) -> Any:
@@ -113,8 +109,7 @@ class Link:
     def has_reply(self, timeout: float) -> bool:
         """Wait for a reply to arrive; raises where the server has closed the connection."""
         self._reader.begin(timeout + self.timeout)
-        with self._explained():
-            return bool(self._connection.can_read(timeout))
+        return self._explained(self._reader.can_read, timeout)
 
     def close(self) -> None:
         """Close the connection; ends a read under way in another thread, which then raises anything."""
@@ -124,13 +119,13 @@ class Link:
         """The same, and what was sent and has not arrived will not do so any more."""
         abort(self._connection)
 
-    def _heard(self) -> None:
-        self.alive_at, self._is_new = time.monotonic(), False
+    @property
+    def _limit(self) -> float:
+        return self._patience if self._is_new else self.timeout
 
-    @contextmanager
-    def _explained(self) -> Iterator[None]:
+    def _explained(self, step: Callable[..., T], *arguments: Any) -> T:
         try:
-            yield
+            return step(*arguments)
         except ConnectionError as error:
             if self._is_new:
                 explain_hang_up(error, self.address, self._tls, self.timeout)

@@ -2,13 +2,12 @@
 
 import re
 import socket
-import ssl
 import time
-from contextlib import suppress
 from typing import Any
 
 from redis._parsers import BaseParser
-from redis.exceptions import ConnectionError, InvalidResponse, ResponseError, TimeoutError
+from redis.exceptions import ConnectionError, InvalidResponse, ResponseError
+from redis.exceptions import TimeoutError as NoReplyError
 
 _LONGEST = 1 << 30
 """Bytes of a reply: a server that sends more is none, or means harm."""
@@ -32,13 +31,13 @@ class ReplyReader(BaseParser):
 
     Raises:
         InvalidResponse: that is no reply, or it is too large.
-        TimeoutError: it comes too slowly.
+        NoReplyError: it comes too slowly.
     """
 
     def __init__(self, socket_read_size: int) -> None:
         self._piece = socket_read_size
         self._socket: socket.socket | None = None
-        self._timeout: float | None = None
+        self._timeout = 0.0
         self._received = bytearray()
         self.begin(0.0)
 
@@ -51,7 +50,7 @@ class ReplyReader(BaseParser):
         """Read from ``connection`` from now on."""
         self._socket, self._timeout = connection._sock, connection.socket_timeout
         self._received.clear()
-        self.begin(self._timeout or 0.0)
+        self.begin(self._timeout)
 
     def on_disconnect(self) -> None:
         """Read no more."""
@@ -63,10 +62,8 @@ class ReplyReader(BaseParser):
             return True
         try:
             self._receive(timeout)
-        except (BlockingIOError, ssl.SSLWantReadError, OSError) as error:
-            if isinstance(error, BlockingIOError | ssl.SSLWantReadError | socket.timeout):
-                return False
-            raise
+        except NoReplyError:
+            return False
         return True
 
     def read_response(self, *_: object, **__: object) -> Any:
@@ -109,36 +106,34 @@ class ReplyReader(BaseParser):
         while (end := self._received.find(b"\r\n")) < 0:
             if len(self._received) > _LONGEST_LINE:
                 raise InvalidResponse(f"a line of more than {_LONGEST_LINE} bytes")
-            self._receive()
+            self._receive(self._timeout)
         return self._take(end)
 
     def _bulk(self, size: int) -> bytes:
         if not 0 <= size <= _LONGEST:
             raise InvalidResponse(f"a value of {size} bytes")
         while len(self._received) < size + 2:
-            self._receive()
+            self._receive(self._timeout)
         return self._take(size)
 
     def _take(self, size: int) -> bytes:
         """Remove what is received, and what ends it."""
-        with memoryview(self._received) as view:
-            taken = bytes(view[:size])
+        taken = bytes(memoryview(self._received)[:size])
         del self._received[: size + 2]
         return taken
 
-    def _receive(self, timeout: float | None = None) -> None:
+    def _receive(self, timeout: float) -> None:
         # Another thread may close the connection meanwhile.
         source = self._socket
         if source is None:
             raise ConnectionError("the connection was closed")
-        if timeout is not None:
-            source.settimeout(timeout)
         try:
+            allow(source, timeout)
             received = source.recv(self._piece)
-        finally:
-            if timeout is not None:
-                with suppress(OSError):
-                    source.settimeout(self._timeout)
+        except TimeoutError as error:
+            raise NoReplyError(f"nothing came within {timeout:.3g} s") from error
+        except OSError as error:
+            raise ConnectionError(f"Error while reading from socket: {error}") from error
         if not received:
             raise ConnectionError("Connection closed by server.")
         self._received += received
@@ -146,7 +141,13 @@ class ReplyReader(BaseParser):
         if self._size > _LONGEST:
             raise InvalidResponse(f"a reply of more than {_LONGEST} bytes")
         if time.monotonic() > self._deadline + self._size / _SLOWEST:
-            raise TimeoutError("the reply comes too slowly")
+            raise NoReplyError("the reply comes too slowly")
+
+
+def allow(connected: socket.socket, timeout: float) -> None:
+    """Let each step take so many seconds; a system call only where it was another time."""
+    if connected.gettimeout() != timeout:
+        connected.settimeout(timeout)
 
 
 def _number(text: bytes) -> int:
