@@ -29,8 +29,7 @@ def test_what_has_come_true_by_the_deadline_is_seen() -> None:
     assert driver._gates == []
 
 
-@pytest.mark.parametrize("forked", [False, True])
-def test_who_waits_is_woken(forked: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_who_waits_is_woken() -> None:
     driver, told = Bench(Clock()).driver, threading.Event()
     looked = threading.Event()
 
@@ -42,14 +41,46 @@ def test_who_waits_is_woken(forked: bool, monkeypatch: pytest.MonkeyPatch) -> No
     waiting.start()
     assert looked.wait(PATIENCE)
     told.set()
-    if forked:
-        monkeypatch.setattr(thread_module, "_running", {driver})
-        thread_module._wake_forked()
-    else:
-        driver._wake()
-        driver._wake()
+    driver._wake()
+    driver._wake()
     waiting.join(PATIENCE)
     assert not waiting.is_alive()
+
+
+def test_who_waits_for_something_else_is_not_woken() -> None:
+    driver, looks = Bench(Clock()).driver, iter([True, False])
+
+    def is_told() -> bool:
+        if next(looks):
+            driver._wake()
+            assert [gate.locked() for gate, _ in driver._gates] == [True]
+        return False
+
+    assert not driver.wait(is_told, time.monotonic() - 1)
+
+
+def test_who_waits_while_its_process_forks_finds_itself_in_a_child(monkeypatch: pytest.MonkeyPatch) -> None:
+    driver, looked = Bench(Clock()).driver, threading.Event()
+    told: list[RendezvousError] = []
+
+    def look() -> bool:
+        looked.set()
+        return False
+
+    def wait() -> None:
+        try:
+            driver.wait(look, float("inf"))
+        except RendezvousError as error:
+            told.append(error)
+
+    waiting = threading.Thread(target=wait)
+    waiting.start()
+    assert looked.wait(PATIENCE)
+    monkeypatch.setattr(driver, "_pid", os.getpid() + 1)
+    monkeypatch.setattr(thread_module, "_running", {driver})
+    thread_module._wake_forked()
+    waiting.join(PATIENCE)
+    assert told
 
 
 def test_a_forked_child_is_told(monkeypatch: pytest.MonkeyPatch) -> None:

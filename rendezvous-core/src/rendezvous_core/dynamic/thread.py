@@ -73,7 +73,7 @@ class NodeThread:
         self._pid = os.getpid()
         self._inbox: SimpleQueue[Wish | _Waited] = SimpleQueue()
         self._alive = allocate_lock()
-        self._gates: list[LockType] = []
+        self._gates: list[tuple[LockType, Callable[[], bool]]] = []
         # Of the thread alone:
         self._asked: Ask | None = None
         self._latest: Ask | None = None
@@ -111,7 +111,8 @@ class NodeThread:
         """Block until ``condition`` holds, which the thread alone makes true; ``False`` at ``deadline``."""
         gate = allocate_lock()
         gate.acquire()
-        self._gates.append(gate)
+        waiting = gate, condition
+        self._gates.append(waiting)
         longest = longest_wait()
         try:
             while not condition():
@@ -122,7 +123,7 @@ class NodeThread:
                 gate.acquire(timeout=min(left, longest))
             return True
         finally:
-            self._gates.remove(gate)
+            self._gates.remove(waiting)
 
     # The thread
 
@@ -385,9 +386,11 @@ class NodeThread:
             self._wake()
 
     def _wake(self) -> None:
-        for gate in self._gates.copy():
-            with suppress(RuntimeError):  # it is open already
-                gate.release()
+        """Have those look up who have what they wait for; in a forked child all, who will get nothing."""
+        for gate, condition in self._gates.copy():
+            if condition() or os.getpid() != self._pid:
+                with suppress(RuntimeError):  # it is open already
+                    gate.release()
 
 
 def _shut() -> RendezvousClosedError:
