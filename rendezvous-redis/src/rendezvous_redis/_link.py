@@ -92,7 +92,6 @@ class Link:
         limit = self._limit
         if not self.has_reply(limit):
             raise TimeoutError(f"no reply within {limit:.3g} s")
-        self._reader.begin(limit)
         reply = self._explained(self._reader.read_response)
         self.alive_at, self._is_new = time.monotonic(), False
         if isinstance(reply, ResponseError):
