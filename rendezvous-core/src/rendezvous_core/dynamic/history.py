@@ -135,9 +135,9 @@ class Recorder:
 
     def add(self, events: Iterable[Happening]) -> None:
         """Have ``events`` written, and what could not be written before."""
-        capped = (replace(event, nodes=event.nodes[:_MOST_NAMES]) for event in events)
-        with self._guard:
-            self._pending = [*self._pending, *capped][-MOST_EVENTS:]
+        if capped := [replace(event, nodes=event.nodes[:_MOST_NAMES]) for event in events]:
+            with self._guard:
+                self._pending = [*self._pending, *capped][-MOST_EVENTS:]
         if self._pending and time.monotonic() >= self._due and self._busy.acquire(blocking=False):
             try:
                 begin(self._write)

@@ -224,11 +224,8 @@ class NodeThread:
     # Wishes
 
     def _hear_all(self) -> None:
-        while True:
-            try:
-                self._hear(self._inbox.get_nowait())
-            except Empty:
-                return
+        while not self._inbox.empty():
+            self._hear(self._inbox.get_nowait())
 
     def _hear(self, message: Wish | _Waited) -> None:
         self.node.now = read_clock()

@@ -224,7 +224,8 @@ def emit(event: RendezvousEvent) -> None:
     """
     is_missed = event.kind in ("disconnected", "waiting") or event.details.get("reason") == "lost"
     level = logging.WARNING if is_missed else logging.INFO
-    _logger.log(level, "Run %s: %s", event.run_id, event.message, extra=_log_fields(event))
+    if _logger.isEnabledFor(level):
+        _logger.log(level, "Run %s: %s", event.run_id, event.message, extra=_log_fields(event))
     for plugin in _loaded:
         try:
             plugin.call("rendezvous_event", list, event=event)
