@@ -46,7 +46,7 @@ _TOLD = {"restored", "deposed_after", "members", "dead"}
 """For people: nothing is decided by it."""
 _COORDINATOR_REST = {
     *("_node", "_settings", "_timing", "new_id", "_ranks", "_term", "observer", "_asks", "_passed"),
-    *("_missing", "_rest", "failed", "settled_at", "_unsettled", "forgotten"),
+    *("_missing", "_missing_before", "_rest", "failed", "settled_at", "_unsettled", "forgotten"),
 }
 _OBSERVER_REST = {"_me", "_gap", "_asked", "_answered", "_took", "_before", "_silences", "_tracks"}
 

@@ -47,4 +47,11 @@ BITES = [
         "1",
         messages.many_come_together,
     ),
+    Bite(
+        "Rule 16: but for no longer than they take to come",
+        Coordinator.rest,
+        "if (came := self._missing_before - missing) > 0:",
+        "if (came := self._missing_before - missing) < 0:",
+        messages.last_of_many_is_not_kept_waiting,
+    ),
 ]

@@ -242,6 +242,23 @@ def many_come_together(world: World) -> None:
 
 
 @scenario
+def last_of_many_is_not_kept_waiting(world: World) -> None:
+    """Nor for as long as it took all the others to come, as a rest that only grows would be."""
+    world.faults = Faults(latency=0.0005)
+    options: dict[str, Any] = {"min_nodes": 200, "max_nodes": 200, "interval": 10.0}
+    (leader,) = world.start(1, **options)
+    leader.slow_listing = 0.2
+    world.run(0.5)
+
+    def begin() -> None:
+        world.start(1, **options)
+
+    for number in range(199):
+        world.after(number / 80, begin)
+    wait_until(world, lambda: len(world.live) == 200 and all(m.inside for m in world.live), 3.3, "the round")
+
+
+@scenario
 def records_of_living_members_are_lost(world: World) -> None:
     """Absence is silence, not death."""
     machines = gather(world, 4)

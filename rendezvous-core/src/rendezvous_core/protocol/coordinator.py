@@ -31,7 +31,8 @@ class Coordinator:
         self._passed = False
         self._unsettled = math.inf
         """Since when asks have come one soon after the other."""
-        self._missing = 0
+        self._missing = self._missing_before = 0
+        """How many are missing, and an eighth of those that were at the latest rest."""
         self._rest = 0.0
         self.failed = False
         """Whether the node was deposed without having finished a pass (Rule 10)."""
@@ -127,10 +128,14 @@ class Coordinator:
         """For how long to rest after a pass that took so long, so that asks are decided together (Rule 16).
 
         As long as the pass took, and twice as long each time while so many are missing that the next
-        ones cannot complete the round.
+        ones cannot complete the round, but at most half as long as they take to come, at their pace.
         """
         most = took * (1 + self._missing / _SHARE)
-        self._rest = min(max(took, 2 * self._rest), most, self._timing.look)
+        missing = self._missing // _SHARE
+        if (came := self._missing_before - missing) > 0:
+            most = min(most, (self._rest + took) * missing / came / 2)
+        self._missing_before = missing
+        self._rest = min(max(took, min(2 * self._rest, most)), self._timing.look)
         return self._rest
 
     def _new_observer(self, now: float) -> Observer:
