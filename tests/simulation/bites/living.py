@@ -15,7 +15,7 @@ BITES = [
     ),
     Bite(
         "Rule 2: a record that did not arrive is put again",
-        Node.put_failed,
+        Node._beat,
         "self._put_at = _NEVER",
         "pass",
         messages.requests_are_lost,
@@ -155,15 +155,15 @@ BITES = [
     ),
     Bite(
         "Rule 15: news is announced",
-        Node.put,
+        Node._beat,
         "announce, self._news = self._news and beats, False",
         "announce, self._news = False, False",
         messages.asks_are_heard_at_once,
     ),
     Bite(
         "Rule 15: news that did not arrive is announced again",
-        Node.put_failed,
-        "self._news |= put.announce",
+        Node._beat,
+        "self._news |= announce",
         "pass",
         messages.ask_is_lost,
     ),

@@ -53,18 +53,6 @@ class Node(Follower):
         """What the latest decision of this node took in of its own wishes."""
         self._looked_at = _NEVER
 
-    def put(self, *, beats: bool = True) -> Put:
-        """Return the operation that stores the record: as its next heartbeat, or for people (Rule 2)."""
-        announce, self._news = self._news and beats, False
-        if beats:
-            self.member, self._put_at = replace(self.member, beat=self.member.beat + 1), self.now
-        return Put(self.member, announce)
-
-    def put_failed(self, put: Put) -> None:
-        """Have the record put again, since nobody may have got it."""
-        self._put_at = _NEVER
-        self._news |= put.announce
-
     def close(self) -> Steps:
         """Close the run, finally; ends when it is closed, and leaves retrying on errors to the driver."""
         while True:
@@ -160,14 +148,19 @@ class Node(Follower):
         return self.member.ticket, self.member.intent
 
     def _beat(self, *, beats: bool) -> Steps:
+        """Put the record: as its next heartbeat, or for people (Rule 2)."""
+        announce, self._news = self._news and beats, False
         if self._mismatched():
-            self._news, self._put_at = False, self.now
+            self._put_at = self.now
             return
-        put = self.put(beats=beats)
+        if beats:
+            self.member, self._put_at = replace(self.member, beat=self.member.beat + 1), self.now
         try:
-            yield put
+            yield Put(self.member, announce)
         except RendezvousConnectionError:
-            self.put_failed(put)
+            # Nobody may have got it.
+            self._put_at = _NEVER
+            self._news |= announce
             raise
 
     def _coordinate(self) -> Generator[Operation, Any, Token]:
