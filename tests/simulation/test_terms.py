@@ -37,13 +37,20 @@ def test_rest_grows_only_while_many_are_missing() -> None:
 
 def test_rest_is_at_most_half_of_what_the_missing_take_to_come() -> None:
     """Rule 16: counted in eighths of them; and never shorter than the pass."""
-    leader, state = elected(State(run="run", settings=Settings(160, 160)))
-    rests = []
-    for there in (0, 40, 80, 152, 153):
-        leader.decide(state, joins("a"), {name: joins(name) for name in map(str, range(there))}, 0, 0, Over())
-        rests.append(round(leader.rest(0.01), 6))
+
+    def rests(*counts: int) -> list[float]:
+        leader, state = elected(State(run="run", settings=Settings(160, 160)))
+        taken = []
+        for there in counts:
+            listed = {name: joins(name) for name in map(str, range(there))}
+            leader.decide(state, joins("a"), listed, 0.0, 0.0, Over())
+            taken.append(round(leader.rest(0.01), 6))
+        return taken
+
     # 159 are missing, then 119, 79, 7 and 6: 19 eighths, of which 5 come in 0.02, 5 in 0.03, and then all.
-    assert rests == [0.01, 0.02, 0.027, 0.01, 0.0175]
+    assert rests(0, 40, 80, 152, 153) == [0.01, 0.02, 0.027, 0.01, 0.0175]
+    # 2 eighths, of which 1 comes in 0.03.
+    assert rests(140, 140, 148) == [0.01, 0.02, 0.015]
 
 
 def test_who_has_not_looked_yet_knows_nobody() -> None:
