@@ -4,7 +4,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from redis.exceptions import RedisError
+from redis.exceptions import RedisError, ResponseError
 
 from rendezvous_core import RendezvousConnectionError, RendezvousError, RendezvousStateError
 from rendezvous_redis import RedisServer, RedisStore
@@ -12,7 +12,7 @@ from rendezvous_redis._advice import TABLE, Advice
 from rendezvous_redis._errors import explain
 from rendezvous_redis._replies import number
 from tests.redis.conftest import OpenRun
-from tests.redis.groups import ask
+from tests.redis.groups import PATIENCE, ask
 from tests.redis.refusals import SCENES, Scene, ToldElsewhereError
 from tests.redis.servers import VARIANTS, server_of
 
@@ -63,6 +63,17 @@ def test_large_values(variant: str, size: int, open_run: OpenRun) -> None:
                 call("key", bytes(size << 20))
         store.set("key", b"small")
         assert store.get("key") == b"small"
+
+
+def test_what_the_server_says_to_a_write_counts_after_a_rest(open_run: OpenRun) -> None:
+    """However long ago the reply before was due."""
+    with RedisServer(config=["proto-max-bulk-len 1mb"]) as server:
+        run = open_run(server.endpoint)
+        run.client.call(number, "HLEN", run.keys.values, patience=PATIENCE)
+        (link,) = run.client._idle
+        link._reader.begin(-60.0)
+        with pytest.raises(ResponseError, match="bulk length"):
+            link.exchange(("SET", run.keys.values, bytes(20 << 20)))
 
 
 def test_killed_connections(own_server: RedisServer, open_run: OpenRun) -> None:

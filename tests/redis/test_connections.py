@@ -4,6 +4,7 @@ import socket
 import threading
 from collections.abc import Iterator
 from concurrent.futures import Future
+from enum import Enum
 from typing import Any, cast
 
 import pytest
@@ -136,3 +137,18 @@ def create(endpoint: str, run_id: str, nodes: int) -> RendezvousHandler:
         "redis", endpoint, run_id, nodes, nodes, keep_alive_interval=0.5, keep_alive_max_attempt=40
     )
     return get_rendezvous_handler(params)
+
+
+def test_whatever_stands_for_text_or_bytes_is_sent_as_that(
+    shared_server: RedisServer, open_run: OpenRun
+) -> None:
+    class Key(str, Enum):  # noqa: UP042 - a StrEnum is its value to str() as well
+        ONE = "one"
+
+    run = open_run(shared_server.endpoint)
+    RedisStore(run).set(Key.ONE, b"1")
+    assert RedisStore(run).get("one") == b"1"
+    backend = RedisRendezvousBackend(run)
+    backend.put_member("a", bytearray(b"record"), announce=False)  # type: ignore[arg-type]
+    backend.put_member("b", memoryview(b"another"), announce=False)  # type: ignore[arg-type]
+    assert backend.members().records == {"a": b"record", "b": b"another"}

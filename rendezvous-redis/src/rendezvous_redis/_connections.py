@@ -113,6 +113,7 @@ class _Candid:
     """A mixin: when writing fails, what the server had said before counts, such as that it is too much."""
 
     _sock: Any
+    _parser: Any
     socket_timeout: Any
 
     def send_packed_command(self, command: Any, check_health: bool = True) -> None:
@@ -132,6 +133,7 @@ class _Candid:
         except TimeoutError as error:
             raise NoReplyError("Timeout writing to socket") from error
         except OSError as error:
+            self._parser.begin(timeout)
             self.read_response(disconnect_on_error=False)  # type: ignore[attr-defined]
             raise ConnectionError(f"Error while writing to socket: {error}") from error
 

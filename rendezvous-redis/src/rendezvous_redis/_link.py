@@ -132,5 +132,11 @@ class Link:
 
 
 def _packed(command: Command) -> bytes:
-    words = [word if isinstance(word, bytes) else str(word).encode() for word in command]
+    words = [word if isinstance(word, bytes) else _encoded(word) for word in command]
     return b"*%d\r\n%b" % (len(words), b"".join([b"$%d\r\n%b\r\n" % (len(word), word) for word in words]))
+
+
+def _encoded(word: Any) -> bytes:
+    if isinstance(word, str):
+        return word.encode()  # not str(word), which names the member of an enumeration
+    return str(word).encode() if isinstance(word, int | float) else bytes(memoryview(word))
