@@ -6,8 +6,10 @@ import uuid
 from collections.abc import Callable
 from functools import partial
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
+from pyetcd import etcdrpc as rpc
 
 from rendezvous_core import (
     RendezvousConnectionError,
@@ -25,6 +27,7 @@ from rendezvous_etcd.options import Connection
 from rendezvous_etcd.server import free_port
 from rendezvous_etcd.v2 import pool
 from rendezvous_etcd.v2.client import EtcdCalls
+from rendezvous_etcd.v3.lease import Lease
 from tests.etcd.servers import calls_of
 from tests.etcd.waiting import PATIENCE, until
 
@@ -64,6 +67,18 @@ def test_a_web_proxy_of_the_environment(
     handler = create(backend, server.get_endpoint(), read_timeout=2)
     assert handler.next_rendezvous().world_size == 1
     handler.shutdown()
+
+
+def test_a_lease_that_runs_out_as_it_is_found_is_granted_anew() -> None:
+    """Until all members agree that it has gone it is told of, and cannot be kept."""
+    answers = {
+        "LeaseTimeToLive": rpc.LeaseTimeToLiveResponse(grantedTTL=2, TTL=0),
+        "LeaseKeepAlive": rpc.LeaseKeepAliveResponse(TTL=0),
+        "LeaseGrant": rpc.LeaseGrantResponse(),
+    }
+    client = Mock(call=Mock(side_effect=lambda method, _: answers[method]))
+    Lease(client, 1, 2, is_shared=True).grant()
+    assert [call.args[0] for call in client.call.call_args_list] == list(answers)
 
 
 def test_only_the_first_node_grants_the_lease_of_a_run(server: EtcdServer) -> None:

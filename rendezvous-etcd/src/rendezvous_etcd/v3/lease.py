@@ -62,7 +62,7 @@ class Lease:
         return time.monotonic() - kept_at > self._ttl / 3
 
     def _is_there(self) -> bool:
-        """Whether the lease is there; it is kept then."""
+        """Whether the lease is there, and stays."""
         asked_at = time.monotonic()
         found = self._client.call("LeaseTimeToLive", rpc.LeaseTimeToLiveRequest(ID=self.id))
         if not found.grantedTTL:
@@ -70,7 +70,8 @@ class Lease:
         self._ttl, self._kept_at = found.grantedTTL, asked_at - (found.grantedTTL - found.TTL)
         # What is left takes less time to ask for than to renew, most of all through etcd's proxy.
         if self._is_due(self._kept_at):
-            self._keep_alive()
+            if not self._keep_alive():
+                return False  # it had run out, and was about to go
             self._kept_at = time.monotonic()
         return True
 
