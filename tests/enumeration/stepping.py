@@ -126,7 +126,8 @@ def key(node: SteppedNode) -> Hashable:
         *(frozen(node.member), outcome, node.finished, frozen(node.state), node.trouble is None),
         *(node._news, node._spare, node._moves, node._token, node._stale, node._still),
         *(node._opening, tuple(node._drains.items()), node._heard == node._wish() or node._heard),
-        *(coordinator._term, frozenset(coordinator._asks), coordinator._passed, coordinator._missing),
+        *(coordinator._term, frozenset(coordinator._asks), coordinator._passed),
+        *(coordinator._missing, coordinator._missing_before),
         *(coordinator._rest, coordinator.failed, coordinator.settled_at, coordinator._unsettled),
         ids.count,
         *(
