@@ -1,11 +1,11 @@
 """The backends that the agents of these tests meet over, each with a real server."""
 
-import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from rendezvous_core.ports.serving import free_port
 from tests.c10d.servers import TcpStoreServer
 from tests.support.missing import need
 
@@ -52,8 +52,7 @@ def hosted_torch_c10d(folder: Path) -> Iterator[Backend]:
 
 
 def _of_the_first() -> str:
-    with socket.create_server(("", 0)) as free:
-        return f"127.0.0.2:{free.getsockname()[1]}"
+    return f"127.0.0.2:{free_port('')}"
 
 
 @contextmanager

@@ -4,6 +4,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from rendezvous_core.ports.serving import free_port
+
 _SERVER = """
 import sys
 from torch.distributed import TCPStore
@@ -17,7 +19,7 @@ class TcpStoreServer:
     """Hosts a TCPStore in a process of its own, at the same port whenever it is started."""
 
     def __init__(self) -> None:
-        self.port = 0
+        self.port = free_port()
         self._process: subprocess.Popen[str] | None = None
         self.start()
 

@@ -19,6 +19,7 @@ from rendezvous_c10d import C10dRendezvousBackend, create_backend
 from rendezvous_c10d._hosting import address_for
 from rendezvous_core import RendezvousConnectionError, RendezvousParameters, RendezvousStateError
 from rendezvous_core.ports.addresses import address_towards
+from rendezvous_core.ports.serving import free_port
 from rendezvous_core.testing.suites.threads import is_blocked, start, together
 from tests.c10d.servers import listening
 
@@ -29,8 +30,7 @@ Open = Callable[..., C10dRendezvousBackend]
 
 @pytest.fixture
 def port() -> int:
-    with socket.create_server(("", 0)) as server:
-        return int(server.getsockname()[1])
+    return free_port("")
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 import os
 import signal
-import socket
 import time
 import uuid
 from collections.abc import Callable, Iterator
@@ -20,6 +19,7 @@ from rendezvous_core import (
     RendezvousParameters,
     get_rendezvous_handler,
 )
+from rendezvous_core.ports.serving import free_port
 from rendezvous_core.testing.suites.threads import is_blocked, start
 from tests.c10d.node import node
 from tests.support.suspending import suspend
@@ -33,8 +33,7 @@ QUICK = 15.0
 
 @pytest.fixture
 def endpoint() -> str:
-    with socket.create_server(("", 0)) as server:
-        return f"127.0.0.1:{server.getsockname()[1]}"
+    return f"127.0.0.1:{free_port('')}"
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 import gc
 import json
-import socket
 import subprocess
 import sys
 import uuid
@@ -23,6 +22,7 @@ from rendezvous_core import (
     RendezvousTimeoutError,
     create_handler,
 )
+from rendezvous_core.ports.serving import free_port
 from rendezvous_core.testing import MemoryServer, MemoryStore
 from tests.c10d.agents import is_gloos
 from tests.c10d.backends import Backend, etcd, redis, sqlite
@@ -33,9 +33,7 @@ NODES = 3
 @contextmanager
 def tcp(folder: Path) -> Iterator[Backend]:
     """The first worker hosts it."""
-    with socket.create_server(("", 0)) as free:
-        port = free.getsockname()[1]
-    yield Backend("c10d", f"localhost:{port}", {})
+    yield Backend("c10d", f"localhost:{free_port('')}", {})
 
 
 @contextmanager

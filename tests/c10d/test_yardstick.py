@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from torch.distributed import TCPStore
 
+from rendezvous_core.ports.serving import free_port
 from rendezvous_core.testing.suites.threads import start
 from tests.c10d.servers import TcpStoreServer
 from tests.c10d.yard import BOTH, Yard
@@ -35,12 +36,6 @@ def server() -> Iterator[TcpStoreServer]:
 @pytest.fixture
 def run_id() -> str:
     return uuid.uuid4().hex
-
-
-@pytest.fixture
-def free_port() -> int:
-    with socket.create_server(("", 0)) as free:
-        return int(free.getsockname()[1])
 
 
 # The backend
@@ -126,18 +121,19 @@ def create(yard: Yard) -> Iterator[Callable[..., Any]]:
 
 
 @pytest.mark.parametrize("is_host", [None, "true", True])
-def test_create_a_host(create: Callable[..., Any], free_port: int, is_host: Any) -> None:
-    backend, store = create(f"localhost:{free_port}", is_host=is_host, store_type=" TCP ")
+def test_create_a_host(create: Callable[..., Any], is_host: Any) -> None:
+    port = free_port("")
+    backend, store = create(f"localhost:{port}", is_host=is_host, store_type=" TCP ")
     assert backend.name == "c10d"
     assert store.timeout == timedelta(seconds=60)
     backend.set_state(b"x")
     # A second node of the machine connects.
-    other, _ = create(f"127.0.0.1:{free_port}", is_host="false", read_timeout="10")
+    other, _ = create(f"127.0.0.1:{port}", is_host="false", read_timeout="10")
     assert other.get_state()[0] == b"x"
 
 
-def test_create_with_a_read_timeout(create: Callable[..., Any], free_port: int) -> None:
-    _, store = create(f"localhost:{free_port}", read_timeout="10")
+def test_create_with_a_read_timeout(create: Callable[..., Any]) -> None:
+    _, store = create(f"localhost:{free_port('')}", read_timeout="10")
     assert store.timeout == timedelta(seconds=10)
 
 

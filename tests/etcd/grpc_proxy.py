@@ -4,7 +4,8 @@ import socket
 import subprocess
 from collections.abc import Sequence
 
-from rendezvous_etcd.server import find_binary, free_port
+from rendezvous_core.ports.serving import free_port
+from rendezvous_etcd.server import find_binary
 from tests.etcd.waiting import until
 
 

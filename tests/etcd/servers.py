@@ -17,9 +17,10 @@ from typing import Any, ClassVar
 
 import pytest
 
+from rendezvous_core.ports.serving import free_port
 from rendezvous_core.testing import Proxy
 from rendezvous_etcd import EtcdServer
-from rendezvous_etcd.server import find_binary, free_port
+from rendezvous_etcd.server import find_binary
 from tests.etcd.waiting import until
 from tests.support.suspending import suspend
 from tests.support.tls import Certificates
@@ -175,9 +176,7 @@ class Cluster:
     def start(self) -> None:
         """A member is ready once most of them are there."""
         with ThreadPoolExecutor() as pool:
-            list(
-                pool.map(lambda member: member.start(stderr=subprocess.DEVNULL, num_retries=1), self.members)
-            )
+            list(pool.map(lambda member: member.start(stderr=subprocess.DEVNULL), self.members))
 
     def stop(self) -> None:
         for member in self.members:

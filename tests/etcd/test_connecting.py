@@ -19,12 +19,12 @@ from rendezvous_core import (
     get_rendezvous_handler,
 )
 from rendezvous_core.ports.endpoint import parse_endpoint
+from rendezvous_core.ports.serving import free_port
 from rendezvous_core.testing import Proxy
 from rendezvous_core.testing.suites.threads import is_blocked, start
 from rendezvous_etcd import Etcd3Client, Etcd3Store, EtcdServer, EtcdStore, create_backend
 from rendezvous_etcd import server as etcd_server
 from rendezvous_etcd.options import Connection
-from rendezvous_etcd.server import free_port
 from rendezvous_etcd.v2 import pool
 from rendezvous_etcd.v2.client import EtcdCalls
 from rendezvous_etcd.v3.lease import Lease

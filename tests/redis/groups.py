@@ -1,7 +1,6 @@
 """Groups of servers: a primary and a replica watched by Sentinels, and a cluster."""
 
 import random
-import socket
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -12,6 +11,7 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from rendezvous_core.ports.serving import free_port
 from rendezvous_redis import RedisServer
 from rendezvous_redis._process import GuardedProcess
 
@@ -179,12 +179,6 @@ class Cluster:
     @staticmethod
     def _id(node: RedisServer) -> object:
         return ask(node, "CLUSTER", "MYID")
-
-
-def free_port() -> int:
-    """A port of the loopback interface that nobody uses."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
 
 
 def clustered(server_at: Callable[[int], RedisServer]) -> RedisServer:

@@ -14,10 +14,11 @@ from rendezvous_core import (
     RendezvousStateError,
     get_rendezvous_handler,
 )
+from rendezvous_core.ports.serving import free_port
 from rendezvous_core.testing.suites.threads import is_blocked, start
 from rendezvous_redis import RedisServer, RedisStore, _client
 from tests.redis.conftest import OpenRun
-from tests.redis.groups import PATIENCE, Cluster, free_port
+from tests.redis.groups import PATIENCE, Cluster
 from tests.redis.servers import server_of
 
 MOMENT = 0.3

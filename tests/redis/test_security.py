@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from rendezvous_core import RendezvousError, RendezvousParameters, get_rendezvous_handler
+from rendezvous_core.ports.serving import free_port
 from rendezvous_redis import RedisServer
 from tests.docs.steps import Shell, read_blocks, read_commands
-from tests.redis.groups import free_port
 from tests.redis.servers import server_of
 from tests.support.intruder import SECRET
 from tests.support.tls import Certificates

@@ -4,9 +4,10 @@ from pathlib import Path
 
 import pytest
 
+from rendezvous_core.ports.serving import free_port
 from rendezvous_redis import RedisOptions, RedisRun, RedisServer, RedisStore
 from rendezvous_redis._process import GuardedProcess
-from tests.redis.groups import PATIENCE, ask, clustered, free_port
+from tests.redis.groups import PATIENCE, ask, clustered
 from tests.redis.servers import server_of
 from tests.support.tls import Certificates
 

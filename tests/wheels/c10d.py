@@ -2,7 +2,6 @@
 
 import importlib.util
 import os
-import socket
 import subprocess
 import sys
 import tempfile
@@ -10,6 +9,7 @@ from pathlib import Path
 
 import rendezvous_c10d
 from rendezvous_core import installed_backends
+from rendezvous_core.ports.serving import free_port
 
 WORKER = """
 import torch
@@ -75,6 +75,5 @@ if __name__ == "__main__":
         worker.write_text(WORKER)
         mistakes_are_refused(f"{folder}/mistakes.db")
         two_agents_meet("--rdzv-backend=sqlite", f"--rdzv-endpoint={folder}/run.db", str(worker))
-        with socket.create_server(("", 0)) as free:
-            endpoint = f"--rdzv-endpoint=localhost:{free.getsockname()[1]}"
+        endpoint = f"--rdzv-endpoint=localhost:{free_port('')}"
         two_agents_meet("--rdzv-backend=rendezvous", "--rdzv-conf=use_backend=c10d", endpoint, str(worker))

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from rendezvous_core import RendezvousError, RendezvousTimeoutError
+from rendezvous_core.ports.serving import free_port
 
 if TYPE_CHECKING:
     import etcd
@@ -222,12 +223,6 @@ def has_v2(binary: str) -> bool:
     if version is None:
         raise RendezvousError(f"{binary} is no etcd server: its --version tells {told!r:.80}.")
     return (int(version[1]), int(version[2])) < (3, 6)
-
-
-def free_port() -> int:
-    """A port of the loopback interface that nobody uses now."""
-    with socket.create_server((_HOST, 0)) as server:
-        return int(server.getsockname()[1])
 
 
 def _wait_until_ready(process: "subprocess.Popen[bytes]", ready: socket.socket, timeout: float) -> None:

