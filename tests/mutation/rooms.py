@@ -20,7 +20,8 @@ SIMULATION = (
 HANDLER = (
     *("asking", "assembly", "chronicle", "clock", "drain", "driver", "faults", "growth", "handler"),
     *("history", "launchers", "ledger", "logs", "performing", "recorder"),
-    *("regrouping", "reopening", "reporting", "round_store", "rounds", "thread", "waits", "wishes"),
+    *("regrouping", "reopening", "reporting", "round_store", "rounds", "thread", "waiters"),
+    *("waits", "wishes"),
 )
 
 ROOMS = {

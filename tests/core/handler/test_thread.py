@@ -1,4 +1,4 @@
-"""The thread of a node: who waits for it, what it makes of failures, and how it ends."""
+"""The thread of a node: what it makes of failures, and how it ends."""
 
 import os
 import threading
@@ -20,67 +20,6 @@ from rendezvous_core.ports.errors import RendezvousBackendLostError
 from rendezvous_core.protocol.operations import Operation, Read, Rest
 from tests.core.handler.bench import JOINED, Bench, Clock, errand, raising
 from tests.core.handler.groups import PATIENCE
-
-
-def test_what_has_come_true_by_the_deadline_is_seen() -> None:
-    driver, looks = Bench(Clock()).driver, iter([False, True])
-    assert driver.wait(lambda: next(looks), time.monotonic() + 0.05)
-    assert not driver.wait(lambda: False, time.monotonic() - 1)
-    assert driver._gates == []
-
-
-def test_who_waits_is_woken() -> None:
-    driver, told = Bench(Clock()).driver, threading.Event()
-    looked = threading.Event()
-
-    def is_told() -> bool:
-        looked.set()
-        return told.is_set()
-
-    waiting = threading.Thread(target=driver.wait, args=(is_told, float("inf")))
-    waiting.start()
-    assert looked.wait(PATIENCE)
-    told.set()
-    driver._wake()
-    driver._wake()
-    waiting.join(PATIENCE)
-    assert not waiting.is_alive()
-
-
-def test_who_waits_for_something_else_is_not_woken() -> None:
-    driver, looks = Bench(Clock()).driver, iter([True, False])
-
-    def is_told() -> bool:
-        if next(looks):
-            driver._wake()
-            assert [gate.locked() for gate, _ in driver._gates] == [True]
-        return False
-
-    assert not driver.wait(is_told, time.monotonic() - 1)
-
-
-def test_who_waits_while_its_process_forks_finds_itself_in_a_child(monkeypatch: pytest.MonkeyPatch) -> None:
-    driver, looked = Bench(Clock()).driver, threading.Event()
-    told: list[RendezvousError] = []
-
-    def look() -> bool:
-        looked.set()
-        return False
-
-    def wait() -> None:
-        try:
-            driver.wait(look, float("inf"))
-        except RendezvousError as error:
-            told.append(error)
-
-    waiting = threading.Thread(target=wait)
-    waiting.start()
-    assert looked.wait(PATIENCE)
-    monkeypatch.setattr(driver, "_pid", os.getpid() + 1)
-    monkeypatch.setattr(thread_module, "_running", {driver})
-    thread_module._wake_forked()
-    waiting.join(PATIENCE)
-    assert told
 
 
 def test_a_forked_child_is_told(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -129,7 +129,7 @@ def test_who_stays_in_its_round_waits_for_the_backend_without_end(bench: Bench) 
 
 def test_what_the_node_has_become_is_shown(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     woken: list[None] = []
-    monkeypatch.setattr(bench.driver, "_wake", lambda: woken.append(None))
+    monkeypatch.setattr(bench.driver._waiters, "wake", lambda: woken.append(None))
     bench.driver._settle()
     assert bench.driver.view == View()
     assert not woken

@@ -9,17 +9,17 @@ import logging
 import math
 import os
 import time
-from _thread import LockType, allocate_lock
+from _thread import allocate_lock
 from collections.abc import Callable
-from contextlib import suppress
 from queue import Empty, SimpleQueue
 from typing import Any, NamedTuple
 
 from rendezvous_core.dynamic.clock import read_clock
 from rendezvous_core.dynamic.performing import Performer
 from rendezvous_core.dynamic.reporting import Reporter
+from rendezvous_core.dynamic.waiters import Waiters
 from rendezvous_core.dynamic.wishes import Ask, Errand, Quit, Stop, View, Wish
-from rendezvous_core.ports.calls import begin, longest_wait, start
+from rendezvous_core.ports.calls import begin, start
 from rendezvous_core.ports.errors import (
     RendezvousBackendLostError,
     RendezvousClosedError,
@@ -73,7 +73,7 @@ class NodeThread:
         self._pid = os.getpid()
         self._inbox: SimpleQueue[Wish | _Waited] = SimpleQueue()
         self._alive = allocate_lock()
-        self._gates: list[tuple[LockType, Callable[[], bool]]] = []
+        self._waiters = Waiters()
         # Of the thread alone:
         self._asked: Ask | None = None
         self._latest: Ask | None = None
@@ -109,21 +109,12 @@ class NodeThread:
 
     def wait(self, condition: Callable[[], bool], deadline: float) -> bool:
         """Block until ``condition`` holds, which the thread alone makes true; ``False`` at ``deadline``."""
-        gate = allocate_lock()
-        gate.acquire()
-        waiting = gate, condition
-        self._gates.append(waiting)
-        longest = longest_wait()
-        try:
-            while not condition():
-                self.check_process()
-                left = deadline - time.monotonic()
-                if left <= 0:
-                    return False
-                gate.acquire(timeout=min(left, longest))
-            return True
-        finally:
-            self._gates.remove(waiting)
+
+        def holds() -> bool:
+            self.check_process()
+            return condition()
+
+        return self._waiters.wait(holds, deadline)
 
     # The thread
 
@@ -145,7 +136,7 @@ class NodeThread:
                     self._reporter.flush(_LAST_WORDS)
                 _running.discard(self)
                 self._alive.release()
-                self._wake()
+                self._waiters.wake()
 
     def _work(self) -> None:
         steps: Steps | None = None
@@ -350,7 +341,7 @@ class NodeThread:
 
     def _answer(self, wish: Wish, answer: Any) -> None:
         wish.settle(answer)
-        self._wake()
+        self._waiters.wake()
 
     def _answer_quits(self, answer: bool) -> None:
         for wish in self._quits:
@@ -380,14 +371,7 @@ class NodeThread:
         if node.finished:
             self._answer_quits(node.trouble is None)
         if self.view != former:
-            self._wake()
-
-    def _wake(self) -> None:
-        """Have those look up who have what they wait for; in a forked child all, who will get nothing."""
-        for gate, condition in self._gates.copy():
-            if condition() or os.getpid() != self._pid:
-                with suppress(RuntimeError):  # it is open already
-                    gate.release()
+            self._waiters.wake()
 
 
 def _shut() -> RendezvousClosedError:
@@ -407,12 +391,3 @@ def _leave() -> None:
         thread.send(Quit("leave"))
     for thread in threads:
         thread.wait(lambda thread=thread: not thread.is_running, deadline)  # type: ignore[misc]
-
-
-def _wake_forked() -> None:
-    """Whoever waits for a thread of the parent's looks up, and finds itself in a child."""
-    for thread in list(_running):
-        thread._wake()
-
-
-os.register_at_fork(after_in_child=_wake_forked)
