@@ -38,12 +38,13 @@ class Story:
         events = self.chronicle.note(self.node)
         now = time.time()
         assert all(now - 60 < event.at <= now for event in events)
+        assert {event.serial for event in events} <= {each.serial for each in (self.state,) if each}
         plain = Happening(at=0.0, kind="began", round=0)
         told: Told = []
         for event in events:
             fields = {name: getattr(event, name) for name in Happening.__struct_fields__}
             differ = {name: value for name, value in fields.items() if value != getattr(plain, name)}
-            told.append((event.kind, {k: v for k, v in differ.items() if k not in ("at", "kind")}))
+            told.append((event.kind, {k: v for k, v in differ.items() if k not in ("at", "kind", "serial")}))
         return told
 
 

@@ -54,7 +54,7 @@ def test_all_participants_are_told_and_the_group_forms_without_the_one(nodes: Gr
 
 
 def test_a_node_goes_at_its_deadline_whatever_its_user_does(nodes: Group) -> None:
-    stays, goes = handlers = [nodes.node(1, 2) for _ in range(2)]
+    stays, goes = handlers = [nodes.node(1, 2, last_call=600) for _ in range(2)]
     nodes.join(*handlers)
     goes.drain(0.2)
     assert stays.wait_for_membership_change(PATIENCE)
@@ -63,10 +63,10 @@ def test_a_node_goes_at_its_deadline_whatever_its_user_does(nodes: Group) -> Non
 
 
 def test_others_can_have_nodes_go(nodes: Group) -> None:
-    stays, goes, spare = nodes.node(1, 2), nodes.node(1, 2), nodes.node(1, 2)
+    stays, goes, spare = (nodes.node(1, 2, last_call=600) for _ in range(3))
     nodes.join(stays, goes)
     (waiting,) = nodes.ask(spare)
-    outside = nodes.node(1, 2)
+    outside = nodes.node(1, 2, last_call=600)
     eventually(lambda: spare.node_id in outside._driver.members(inf), "the spare waits")
     assert outside.drain(LONG, [goes.node_id, spare.node_id])
     assert told(goes).mine
@@ -76,7 +76,7 @@ def test_others_can_have_nodes_go(nodes: Group) -> None:
 
 
 def test_who_drains_is_not_taken_into_the_next_round_for_another_reason(nodes: Group) -> None:
-    stays, goes, dies = handlers = [nodes.node(1, 4) for _ in range(3)]
+    stays, goes, dies = handlers = [nodes.node(1, 3, last_call=600) for _ in range(3)]
     nodes.join(*handlers)
     goes.drain(LONG)
     for handler in (stays, goes):
@@ -113,7 +113,7 @@ def test_a_node_that_is_in_no_round_has_nobody_to_tell(nodes: Group) -> None:
 
 def test_observers_are_told(nodes: Group, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, "rendezvous_core")
-    stays, goes = handlers = [nodes.node(1, 2) for _ in range(2)]
+    stays, goes = handlers = [nodes.node(1, 2, last_call=600) for _ in range(2)]
     nodes.join(*handlers)
     goes.drain(LONG)
 

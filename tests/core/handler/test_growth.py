@@ -15,7 +15,7 @@ def nodes() -> Iterator[Group]:
 
 
 def test_the_stores_of_rounds_that_are_two_behind_are_forgotten(nodes: Group) -> None:
-    three = [nodes.node(2, 3), nodes.node(2, 3), nodes.node(2, 3)]
+    three = [nodes.node(2, 3, last_call=600) for _ in range(3)]
     store = MemoryStore(nodes.server, "store of run")
 
     def rounds_with_values() -> set[str]:

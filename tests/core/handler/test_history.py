@@ -35,7 +35,7 @@ def happened(nodes: Group) -> list[tuple[str, str | None, int]]:
 
 
 def test_a_run_is_put_down_from_its_beginning_to_its_end(nodes: Group) -> None:
-    three = [nodes.node(2, 3, interval=1.0, run_id=RUN) for _ in range(3)]
+    three = [nodes.node(2, 3, interval=1.0, run_id=RUN, last_call=600) for _ in range(3)]
     nodes.join(*three)
     eventually(lambda: ("formed", None, 3) in happened(nodes), "the round is put down")
     three[0].leave()
@@ -58,7 +58,7 @@ def test_a_run_is_put_down_from_its_beginning_to_its_end(nodes: Group) -> None:
 
 
 def test_a_death_is_put_down_with_the_time_it_took_to_be_found(nodes: Group) -> None:
-    pair = [nodes.node(1, 2, interval=0.5, run_id=RUN) for _ in range(2)]
+    pair = [nodes.node(1, 2, interval=0.5, run_id=RUN, last_call=600) for _ in range(2)]
     nodes.join(*pair)
     pair[0]._driver.stop(PATIENCE)
     assert pair[1].wait_for_membership_change(PATIENCE)

@@ -20,7 +20,7 @@ def nodes() -> Iterator[Group]:
 def test_all_who_finish_at_the_same_time_are_heard(nodes: Group) -> None:
     """Whoever coordinates goes too, and hands over to one who is about to go."""
     for trial in range(30):
-        handlers = [nodes.node(1, 4, run_id=f"run {trial}", interval=SELDOM) for _ in range(4)]
+        handlers = [nodes.node(1, 4, run_id=f"run {trial}", interval=SELDOM, last_call=600) for _ in range(4)]
         nodes.join(*handlers)
         with ThreadPoolExecutor(len(handlers)) as pool:
             assert all(pool.map(lambda handler: handler.leave(done=True), handlers))

@@ -20,7 +20,7 @@ def test_the_fields_of_events_are_plain_values_under_names_of_their_own(
 ) -> None:
     caplog.set_level(logging.INFO, "rendezvous_core")
     with group() as nodes:
-        first, second = nodes.node(1, 2), nodes.node(1, 2)
+        first, second = (nodes.node(1, 2, last_call=600) for _ in range(2))
         nodes.join(first, second)
         second.leave()
         assert first.wait_for_membership_change(30)

@@ -117,6 +117,28 @@ def test_events_that_come_during_a_write_are_written_next(store: Watched, record
     assert store.writes == 2, "there was nothing to write"
 
 
+def test_what_a_former_coordinator_writes_late_comes_before_what_followed(store: Watched) -> None:
+    former, present = Recorder(store, "run"), Recorder(store, "run")
+    former.add([event(0, serial=1)])
+    former.flush(PATIENCE)
+    present.add([event(3, serial=7)])
+    present.flush(PATIENCE)
+    former.add([event(1, serial=5), event(2, serial=5)])
+    former.flush(PATIENCE)
+    present.add([event(4, serial=7)])
+    present.flush(PATIENCE)
+    assert numbers(store) == [0, 1, 2, 3, 4]
+
+
+def test_a_run_that_begins_anew_is_put_down_after_the_former(store: Watched, recorder: Recorder) -> None:
+    """The state was lost and its count with it, and the history was not."""
+    recorder.add([event(1, serial=40), event(2, serial=41)])
+    began = Happening(at=1.0, kind="began", round=0, number=3, serial=1)
+    recorder.add([began, event(4, serial=2)])
+    recorder.flush(PATIENCE)
+    assert numbers(store) == [1, 2, 3, 4]
+
+
 def test_there_is_one_writer_at_a_time(
     store: Watched, recorder: Recorder, monkeypatch: pytest.MonkeyPatch
 ) -> None:

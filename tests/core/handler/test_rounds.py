@@ -86,7 +86,7 @@ def test_a_spare_of_a_closed_run_exits_gracefully(nodes: Group) -> None:
 
 
 def test_the_death_of_the_coordinator_is_noticed(nodes: Group) -> None:
-    three = [nodes.node(2, 3) for _ in range(3)]
+    three = [nodes.node(2, 3, last_call=600) for _ in range(3)]
     nodes.join(*three)
     (coordinator,) = (each for each in three if each._driver.node._leads())
     kill(coordinator)
@@ -96,7 +96,7 @@ def test_the_death_of_the_coordinator_is_noticed(nodes: Group) -> None:
 
 
 def test_who_leaves_does_not_close(nodes: Group) -> None:
-    three = [nodes.node(2, 3) for _ in range(3)]
+    three = [nodes.node(2, 3, last_call=600) for _ in range(3)]
     nodes.join(*three)
     assert three[0].leave()
     eventually(lambda: all(each.num_nodes_waiting() > 0 for each in three[1:]), "the others are told")

@@ -104,8 +104,7 @@ def _departures(node: Node, state: State, former: State) -> Iterator[Happening]:
     for reason, departed in reasons.items():
         silences = [node.coordinator.observer.silence(each.node) or 0.0 for each in departed]
         took = max(silences) if reason == "lost" else None
-        about = former if over else state
-        yield _event("departed", about, departed, took=took, reason=reason)
+        yield _event("departed", state, departed, took=took, reason=reason, during=former if over else state)
 
 
 def _rank(state: State, node: str) -> int | None:
@@ -130,12 +129,14 @@ def _event(
     *,
     number: int | None = None,
     took: float | None = None,
+    during: State | None = None,
     **details: object,
 ) -> Happening:
     return Happening(
         at=time.time(),
         kind=kind,
-        round=state.round,
+        round=(during or state).round,
+        serial=state.serial,
         nodes=tuple(nodes),
         number=len(nodes) if number is None else number,
         took=None if took is None else round(took, 3),

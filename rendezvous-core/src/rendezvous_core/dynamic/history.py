@@ -68,6 +68,8 @@ class Happening(Struct, frozen=True, kw_only=True, omit_defaults=True):
     kind: Kind
     round: int
     """The round that runs, or is being formed."""
+    serial: int = 0
+    """Of the state that tells of it: what one coordinator saw comes before what the next made of that."""
     nodes: tuple[Named, ...] = ()
     """Whom it is about: who joined, departed, or coordinates; of those that are kept only the first few."""
     number: int = 0
@@ -157,7 +159,7 @@ class Recorder:
     def _write(self) -> None:
         try:
             while batch := self._pending:
-                written = _encode([*_decode(self._known), *batch])
+                written = _encode(_merged(_decode(self._known), batch))
                 standing = self._store.compare_set(self._key, self._known, written)
                 if standing != written:
                     # Somebody else has written, or what was known is lost.
@@ -171,6 +173,17 @@ class Recorder:
             _logger.debug("The history of the run could not be written: %s", error)
         finally:
             self._busy.release()
+
+
+def _merged(known: Iterable[Happening], batch: Iterable[Happening]) -> list[Happening]:
+    """Append ``batch``; but one who coordinated before may write later than who coordinates now."""
+    events = list(known)
+    for event in batch:
+        place = len(events)
+        while place and events[place - 1].serial > event.serial and event.kind != "began":
+            place -= 1
+        events.insert(place, event)
+    return events
 
 
 def _encode(events: Sequence[Happening]) -> bytes:
