@@ -13,6 +13,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO, NamedTuple
 
+from rendezvous_core.ports.waiting import Inbox
+
 NODES = 2
 
 
@@ -34,7 +36,7 @@ class Node:
             errors="replace",
         )
         self.said: list[str] = []
-        self._ready: queue.SimpleQueue[int | None] = queue.SimpleQueue()
+        self._ready: Inbox[int | None] = Inbox()
         self._reader = threading.Thread(target=self._read, args=(self.process.stdout,), daemon=True)
         self._reader.start()
 
@@ -43,7 +45,7 @@ class Node:
         deadline = time.monotonic() + patience
         while programs:
             try:
-                world = self._ready.get(timeout=max(0.0, deadline - time.monotonic()))
+                world = self._ready.get(timeout=deadline - time.monotonic())
             except queue.Empty:
                 raise DidNotWork(f"no world of {size} within {patience:g} s\n{self.report()}") from None
             if world is None:

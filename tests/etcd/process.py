@@ -2,13 +2,14 @@
 
 import json
 import os
-import queue
 import signal
 import subprocess
 import sys
 import threading
 from pathlib import Path
 from typing import Any
+
+from rendezvous_core.ports.waiting import Inbox
 
 PATIENCE = 60.0
 
@@ -26,7 +27,7 @@ class NodeProcess:
             text=True,
             cwd=Path(__file__).parents[2],
         )
-        self._told: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
+        self._told: Inbox[dict[str, Any]] = Inbox()
         threading.Thread(target=self._read, daemon=True).start()
 
     def _read(self) -> None:

@@ -6,10 +6,11 @@ import time
 from collections.abc import Collection, Iterable
 from contextlib import suppress
 from functools import partial
-from queue import Empty, SimpleQueue
+from queue import Empty
 from secrets import token_hex
 
 from rendezvous_core import RendezvousConnectionError, RendezvousError
+from rendezvous_core.ports.waiting import Inbox
 from rendezvous_redis._link import Link
 from rendezvous_redis._replies import data, each, listed, nothing, optional, text
 from rendezvous_redis._run import RedisRun
@@ -30,7 +31,7 @@ class _Wait:
         self.error: RendezvousError | None = None
         self.thread = threading.get_ident()
         # Unlike an event, it may be stirred by a signal handler in the middle of a wait.
-        self._stirs: SimpleQueue[None] = SimpleQueue()
+        self._stirs: Inbox[None] = Inbox()
 
     def stir(self) -> None:
         """Have the thread look what has become of its wait."""
@@ -39,7 +40,7 @@ class _Wait:
     def rest(self, deadline: float) -> None:
         """Block until the thread is stirred, at most until ``deadline``."""
         with suppress(Empty):
-            self._stirs.get(timeout=max(0.0, deadline - time.monotonic()))
+            self._stirs.get(timeout=deadline - time.monotonic())
 
 
 class Mailbox:

@@ -1,7 +1,7 @@
 """How long a node waits for its backend, and for wishes, and what ends that."""
 
 from collections.abc import Callable
-from queue import Empty, SimpleQueue
+from queue import Empty
 from typing import Any
 
 import pytest
@@ -13,6 +13,7 @@ from rendezvous_core import (
 from rendezvous_core.dynamic import thread as thread_module
 from rendezvous_core.dynamic.thread import _Waited
 from rendezvous_core.dynamic.wishes import Ask, Quit, Wish
+from rendezvous_core.ports import waiting
 from rendezvous_core.protocol.operations import Rest, Wait
 from tests.core.handler.bench import Bench, errand, raising
 
@@ -55,7 +56,7 @@ def test_nothing_is_waited_for_longer_than_it_takes(bench: Bench) -> None:
     bench.driver._errands.append(due)
     assert awaited(bench, Rest(2.0)) == (False, [1.5])
     bench.clock.now = 102.0
-    assert awaited(bench, Rest(2.0)) == (False, [0.0])
+    assert awaited(bench, Rest(2.0)) == (False, [-0.5])
 
 
 def test_a_wait_ends_with_the_backends(bench: Bench, begun: list[Callable[[], None]]) -> None:
@@ -112,14 +113,14 @@ def test_a_few_waits_of_the_backend_are_under_way_at_most(
         return True
 
     monkeypatch.setattr(bench.backend, "wait_for_change", wait_for_change)
-    inbox: SimpleQueue[Wish | _Waited] = SimpleQueue()
+    inbox: waiting.Inbox[Wish | _Waited] = waiting.Inbox()
     bench.driver._inbox = inbox
     begun[0]()
     assert waits == [(0, 2.0, None)]
-    assert inbox.get_nowait() == _Waited((0, None), True)
+    assert inbox.get() == _Waited((0, None), True)
     bench.backend.error = RendezvousConnectionError("away")
     monkeypatch.undo()
     begun[1]()
-    told = inbox.get_nowait()
+    told = inbox.get()
     assert isinstance(told, _Waited)
     assert (told.tokens, told.result) == ((1, None), bench.backend.error)

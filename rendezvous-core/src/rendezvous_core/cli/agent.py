@@ -27,6 +27,7 @@ from rendezvous_core.ports.errors import (
 )
 from rendezvous_core.ports.notice import Notice
 from rendezvous_core.ports.parameters import RendezvousParameters
+from rendezvous_core.ports.waiting import Inbox
 from rendezvous_core.protocol.node import Joined
 
 
@@ -93,7 +94,7 @@ class Agent:
         self._board = Board(job.grace)
         self._place = spawned_as or Place()
         self._spawned = spawned_as is not None
-        self._events: queue.SimpleQueue[_Event] = queue.SimpleQueue()
+        self._events: Inbox[_Event] = Inbox()
         self._failures = 0
         self._failed = 0
         """What the command exited with, if it has failed in the latest round."""
@@ -246,7 +247,7 @@ class Agent:
         deadline = math.inf
         while True:
             try:
-                event = self._next_event(min(deadline, self._board.signal_at))
+                event = self._events.get(timeout=min(deadline, self._board.signal_at) - time.monotonic())
             except queue.Empty:
                 if time.monotonic() >= deadline:
                     child.kill()
@@ -291,10 +292,6 @@ class Agent:
         # The command is told at once, the others as soon as the backend can be reached.
         self._board.post(Notice((seat.joined.rank,), within, mine=True))
         _in_background(lambda: self._handler.drain(within))
-
-    def _next_event(self, until: float) -> _Event:
-        left = until - time.monotonic()
-        return self._events.get(timeout=None if math.isinf(left) else max(0.0, left))
 
     # The end
 

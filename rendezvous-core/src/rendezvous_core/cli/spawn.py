@@ -2,7 +2,6 @@
 
 import json
 import os
-import queue
 import signal
 import subprocess
 import sys
@@ -14,6 +13,7 @@ from rendezvous_core.cli.child import describe_exit
 from rendezvous_core.cli.exit_codes import ExitCode, status_of
 from rendezvous_core.cli.output import Output
 from rendezvous_core.cli.signals import STOPS, signals_to
+from rendezvous_core.ports.waiting import Inbox
 from rendezvous_core.records.member import counted
 
 _RUN = [sys.executable, "-m", "rendezvous_core.cli", "run"]
@@ -45,7 +45,7 @@ class Nodes:
         self, number: int, arguments: Sequence[str], environment: dict[str, str], output: Output
     ) -> None:
         self._output = output
-        self._events: queue.SimpleQueue[signal.Signals | _Told | _Ended] = queue.SimpleQueue()
+        self._events: Inbox[signal.Signals | _Told | _Ended] = Inbox()
         self._held = set(range(number))
         self._waiting: set[int] = set()
         self._exit_codes: dict[int, int] = {}

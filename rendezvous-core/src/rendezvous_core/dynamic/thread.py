@@ -11,7 +11,7 @@ import os
 import time
 from _thread import allocate_lock
 from collections.abc import Callable
-from queue import Empty, SimpleQueue
+from queue import Empty
 from typing import Any, NamedTuple
 
 from rendezvous_core.dynamic.clock import read_clock
@@ -28,6 +28,7 @@ from rendezvous_core.ports.errors import (
     RendezvousTimeoutError,
 )
 from rendezvous_core.ports.exiting import leave_at_exit
+from rendezvous_core.ports.waiting import Inbox
 from rendezvous_core.protocol.node import Node
 from rendezvous_core.protocol.operations import Operation, Rest, Steps, Token, Wait
 from rendezvous_core.records.state import State
@@ -71,7 +72,7 @@ class NodeThread:
         self._performer = performer
         self._reporter = reporter
         self._pid = os.getpid()
-        self._inbox: SimpleQueue[Wish | _Waited] = SimpleQueue()
+        self._inbox: Inbox[Wish | _Waited] = Inbox()
         self._alive = allocate_lock()
         self._waiters = Waiters()
         # Of the thread alone:
@@ -216,7 +217,7 @@ class NodeThread:
 
     def _hear_all(self) -> None:
         while not self._inbox.empty():
-            self._hear(self._inbox.get_nowait())
+            self._hear(self._inbox.get())
 
     def _hear(self, message: Wish | _Waited) -> None:
         self.node.now = read_clock()
@@ -304,7 +305,7 @@ class NodeThread:
         deadline = min(time.monotonic() + timeout, self._next_errand())
         while isinstance(operation, Rest) or not self._news:
             try:
-                message = self._inbox.get(timeout=max(0.0, deadline - time.monotonic()))
+                message = self._inbox.get(timeout=deadline - time.monotonic())
             except Empty:
                 return False
             self._hear(message)

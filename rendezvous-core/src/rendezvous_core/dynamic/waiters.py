@@ -7,7 +7,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from weakref import WeakSet
 
-from rendezvous_core.ports.calls import longest_wait
+from rendezvous_core.ports.waiting import longest_wait
 
 
 class Waiters:

@@ -11,23 +11,20 @@ Nothing here takes a lock of Python's own: not `threading.Thread.start`, not a `
 import functools
 import math
 import os
-import threading
 import time
-from _thread import get_ident, start_new_thread
+from _thread import start_new_thread
 from collections.abc import Callable
 from queue import Empty, SimpleQueue
 from typing import Any, NamedTuple, ParamSpec, TypeVar, cast
 
 from rendezvous_core.ports.errors import RendezvousConnectionError, RendezvousError
+from rendezvous_core.ports.waiting import Inbox, is_main
 
 T = TypeVar("T")
 P = ParamSpec("P")
 
-_SLICE = 0.5
-"""Seconds after which the main thread looks for signals: one that came just before it slept woke nobody."""
-
 _Calls = SimpleQueue[Callable[[], None]]
-_Answer = SimpleQueue["_Result"]
+_Answer = Inbox["_Result"]
 
 _idle: list[_Calls] = []
 """The queues of the threads that wait for a call; taken and given back in one step each."""
@@ -53,23 +50,19 @@ def shielded(call: Callable[[], T], deadline: float = math.inf) -> T:
     Raises:
         NoAnswerError: it took too long.
     """
-    if not _is_main() and deadline == math.inf:
+    if not is_main() and deadline == math.inf:
         return call()
-    longest = longest_wait()
-    answer: _Answer = SimpleQueue()
+    answer: _Answer = Inbox()
     _awaited.append(answer)
     try:
         try:
             begin(lambda: answer.put(_outcome(call)))
         except RendezvousError:
             return call()  # better here than not at all, as at the end of the interpreter
-        while True:
-            try:
-                result = answer.get(timeout=max(0.0, min(longest, deadline - time.monotonic())))
-                break
-            except Empty:
-                if time.monotonic() >= deadline:
-                    raise NoAnswerError("There was no answer in time.") from None
+        try:
+            result = answer.get(timeout=deadline - time.monotonic())
+        except Empty:
+            raise NoAnswerError("There was no answer in time.") from None
     finally:
         _awaited.remove(answer)
     try:
@@ -78,11 +71,6 @@ def shielded(call: Callable[[], T], deadline: float = math.inf) -> T:
         return cast("T", result.value)
     finally:
         del result  # which holds the error, whose traceback holds this frame
-
-
-def longest_wait() -> float:
-    """Seconds for which this thread may wait at a time: the main one alone has signals to look for."""
-    return _SLICE if _is_main() else threading.TIMEOUT_MAX
 
 
 def shielded_method(method: Callable[P, T]) -> Callable[P, T]:
@@ -117,10 +105,6 @@ def start(function: Callable[..., None], *arguments: Any) -> None:
         raise RendezvousError(
             f"The system starts no more threads ({error}): raise its limit (ulimit -u), or the container's."
         ) from error
-
-
-def _is_main() -> bool:
-    return get_ident() == threading.main_thread().ident
 
 
 def _work(calls: _Calls) -> None:
