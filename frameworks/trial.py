@@ -13,8 +13,6 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO, NamedTuple
 
-from rendezvous_core.ports.waiting import Inbox
-
 NODES = 2
 
 
@@ -36,7 +34,7 @@ class Node:
             errors="replace",
         )
         self.said: list[str] = []
-        self._ready: Inbox[int | None] = Inbox()
+        self._ready: queue.Queue[int | None] = queue.Queue()
         self._reader = threading.Thread(target=self._read, args=(self.process.stdout,), daemon=True)
         self._reader.start()
 
@@ -45,7 +43,7 @@ class Node:
         deadline = time.monotonic() + patience
         while programs:
             try:
-                world = self._ready.get(timeout=deadline - time.monotonic())
+                world = self._ready.get(timeout=max(0.0, deadline - time.monotonic()))
             except queue.Empty:
                 raise DidNotWork(f"no world of {size} within {patience:g} s\n{self.report()}") from None
             if world is None:

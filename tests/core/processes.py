@@ -12,8 +12,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from rendezvous_core.ports.waiting import Inbox
-
 PATIENCE = 90.0
 _OF_A_TERMINAL = (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP)
 
@@ -34,7 +32,7 @@ class EventProcess:
             text=True,
         )
         self.events: list[Event] = []
-        self._unread: Inbox[Event | None] = Inbox()
+        self._unread: queue.Queue[Event | None] = queue.Queue()
         self._errors: list[str] = []
         self._readers = [
             threading.Thread(target=self._read_events, daemon=True),
@@ -60,7 +58,7 @@ class EventProcess:
         deadline = time.monotonic() + PATIENCE
         while True:
             try:
-                found = self._unread.get(timeout=deadline - time.monotonic())
+                found = self._unread.get(timeout=max(0.0, deadline - time.monotonic()))
             except queue.Empty:
                 found = None
             assert found is not None, f"{event} {fields} did not come; it told {self.events}, {self.stderr}"
