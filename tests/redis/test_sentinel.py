@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from rendezvous_core import (
+    RendezvousClosedError,
     RendezvousError,
     RendezvousHandler,
     RendezvousInfo,
@@ -18,6 +19,7 @@ from rendezvous_core import (
     RendezvousTimeoutError,
     get_rendezvous_handler,
 )
+from rendezvous_core.protocol.node import Joined
 from rendezvous_core.testing.suites.handler import assert_round
 from rendezvous_core.testing.suites.threads import is_blocked, start, together
 from rendezvous_redis import RedisServer, RedisStore
@@ -115,6 +117,33 @@ def test_while_running(sentinels: Sentinels, create: Create, fail_over: FailOver
     until(lambda: all(node.num_nodes_waiting() for node in nodes))
     asking = [joining, *(start(node.next_rendezvous) for node in nodes)]
     assert_round([each.result(PATIENCE) for each in asking])
+
+
+def test_while_round_follows_round(sentinels: Sentinels, create: Create) -> None:
+    """Nodes that ask again and again agree on each round, whatever news the failovers cut off."""
+    nodes = [create(3, 3) for _ in range(3)]
+    rounds: dict[str, list[Joined]] = {}
+
+    def take_part(node: Any) -> None:
+        while True:
+            node.next_rendezvous()
+            joined = node.joined
+            rounds.setdefault(joined.round_id, []).append(joined)
+            node.wait_for_membership_change(MOMENT)
+
+    playing = [start(take_part, node) for node in nodes]
+    for _ in range(3):
+        switch(sentinels)
+        known = len(rounds)
+        until(lambda known=known: len(rounds) > known + 2)  # type: ignore[misc]
+    nodes[0].set_closed()
+    for each in playing:
+        with pytest.raises(RendezvousClosedError):
+            each.result(PATIENCE)
+    *whole, last = rounds.values()
+    assert all(sorted(each.rank for each in seats) == [0, 1, 2] for seats in whole)
+    assert len({each.rank for each in last}) == len(last)
+    assert [len({each.round for each in seats}) for seats in rounds.values()] == [1] * len(rounds)
 
 
 @FAILOVERS
