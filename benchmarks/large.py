@@ -32,14 +32,15 @@ def measure(contender: str, endpoint: str, size: Size, options: argparse.Namespa
     beat = interval(size.nodes, options.keep_alive_interval)
     terms = Terms(beat, 3, _LAST_CALL, options.limit, 1)
     plan = terms.plan(contender, endpoint, size.nodes - 1, size.nodes, is_counted=True)
-    meter = METERS.get(CONTENDERS[contender].server)
+    open_meter = METERS.get(CONTENDERS[contender].server)
+    meter = open_meter and open_meter(endpoint)
     with Gathering(plan, size.processes) as gathering:
         row["connecting"] = gathering.open(_OPENING)
 
         def read() -> Reading:
             uses: list[Use] = gathering.have("use", limit=60)
             if meter is not None:
-                return meter(endpoint)
+                return meter()
             counted = sum((use.counted for use in uses), Counter[str]())
             return Reading(counted["requests"], counted["bytes"], 0.0, 0, 0)
 
@@ -66,10 +67,10 @@ def measure(contender: str, endpoint: str, size: Size, options: argparse.Namespa
         survivors = gathering.meet_again(terms.window + options.limit)
         killed = gathering.kill_last()
         time.sleep(terms.window - beat)  # nobody can know yet
-        calm = meter and meter(endpoint)
+        calm = meter and meter()
         met = survivors()
         if meter is not None and calm is not None:
-            row["server, again"] = meter(endpoint).processor - calm.processor
+            row["server, again"] = meter().processor - calm.processor
         row["told"] = max(each.told for each in met) - killed
         row["again"] = max(each.ranked for each in met) - max(each.told for each in met)
         row["nodes, again"] = sum(each.nodes for each in met)

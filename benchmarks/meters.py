@@ -19,20 +19,27 @@ class Reading(NamedTuple):
     connections: int
 
 
-def _redis(endpoint: str) -> Reading:
+Meter = Callable[[], Reading]
+
+
+def _redis(endpoint: str) -> Meter:
     from redis import Redis
 
     host, _, port = endpoint.rpartition(":")
-    with Redis(host, int(port)) as client:
+    client = Redis(host, int(port), single_connection_client=True)  # kept: nodes may take all there are
+
+    def read() -> Reading:
         told = client.info()
-    return Reading(
-        # Commands are counted within scripts, too; what comes in one piece is one request.
-        told["total_reads_processed"],
-        told["total_net_input_bytes"] + told["total_net_output_bytes"],
-        told["used_cpu_user"] + told["used_cpu_sys"],
-        told["used_memory"],
-        told["connected_clients"] - 1,
-    )
+        return Reading(
+            # Commands are counted within scripts, too; what comes in one piece is one request.
+            told["total_reads_processed"],
+            told["total_net_input_bytes"] + told["total_net_output_bytes"],
+            told["used_cpu_user"] + told["used_cpu_sys"],
+            told["used_memory"],
+            told["connected_clients"] - 1,
+        )
+
+    return read
 
 
 def etcd_counters(endpoint: str) -> Callable[[str], float]:
@@ -47,16 +54,23 @@ def etcd_counters(endpoint: str) -> Callable[[str], float]:
     return total
 
 
-def _etcd(endpoint: str) -> Reading:
-    total = etcd_counters(endpoint)
-    return Reading(
-        int(total("grpc_server_msg_received_total")),
-        int(total("etcd_network_client_grpc_received_bytes_total|etcd_network_client_grpc_sent_bytes_total")),
-        total("process_cpu_seconds_total"),
-        int(total("process_resident_memory_bytes")),
-        int(total("process_open_fds")),
-    )
+def _etcd(endpoint: str) -> Meter:
+    def read() -> Reading:
+        total = etcd_counters(endpoint)
+        return Reading(
+            int(total("grpc_server_msg_received_total")),
+            int(
+                total(
+                    "etcd_network_client_grpc_received_bytes_total|etcd_network_client_grpc_sent_bytes_total"
+                )
+            ),
+            total("process_cpu_seconds_total"),
+            int(total("process_resident_memory_bytes")),
+            int(total("process_open_fds")),
+        )
+
+    return read
 
 
-METERS: dict[str, Callable[[str], Reading]] = {"redis": _redis, "etcd": _etcd}
-"""By the name of the server, how its counters are read at its endpoint; the others have none."""
+METERS: dict[str, Callable[[str], Meter]] = {"redis": _redis, "etcd": _etcd}
+"""By the name of the server, what reads its counters at an endpoint; the others have none."""
