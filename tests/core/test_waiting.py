@@ -1,11 +1,13 @@
 """Queues that signal handlers may use, and whose waits end."""
 
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from queue import Empty
+from types import FrameType
 
 import pytest
 
@@ -72,22 +74,30 @@ def test_time_runs_out_in_a_signal_handler() -> None:
         inbox.get(timeout=0.1)
 
 
-def test_who_is_interrupted_as_it_puts_has_put() -> None:
-    """Be it between what it does for that."""
+@pytest.mark.parametrize("is_open", [False, True])
+def test_who_is_interrupted_as_it_puts_wakes_whom_it_has_put_for(is_open: bool) -> None:
+    """Be it where any function begins, or one of C has ended: there Python runs signal handlers."""
+    left, places = 0, 0
 
-    class Interrupting(Inbox[int]):
-        def interrupt(self) -> None:
+    def interrupt(frame: FrameType, event: str, argument: object) -> None:
+        nonlocal left
+        left -= event in ("call", "c_return", "c_exception")
+        if left < 0:
             raise KeyboardInterrupt
 
-    inbox = Interrupting()
-    messages = inbox._messages
-
-    class Messages:
-        def append(self, message: int) -> None:
-            messages.append(message)
-            inbox.interrupt()
-
-    inbox._messages = Messages()  # type: ignore[assignment]
-    with pytest.raises(KeyboardInterrupt):
-        inbox.put(7)
-    assert not inbox._gate.locked()
+    while True:
+        inbox: Inbox[int] = Inbox()
+        if is_open:
+            inbox._gate.release()
+        left = places
+        sys.setprofile(interrupt)
+        try:
+            inbox.put(7)
+        except KeyboardInterrupt:
+            assert inbox.empty() or not inbox._gate.locked()
+            places += 1
+        else:
+            break
+        finally:
+            sys.setprofile(None)
+    assert places > 1

@@ -10,7 +10,6 @@ import threading
 import time
 from _thread import allocate_lock, get_ident
 from collections import deque
-from contextlib import suppress
 from queue import Empty
 from typing import Generic, TypeVar
 
@@ -43,8 +42,11 @@ class Inbox(Generic[T]):
         try:
             self._messages.append(message)
         finally:
-            with suppress(RuntimeError):  # it is open already
+            # What a signal handler raises inside of `suppress` would leave the gate shut.
+            try:  # noqa: SIM105
                 self._gate.release()
+            except RuntimeError:  # it is open already
+                pass
 
     def get(self, timeout: float = math.inf) -> T:
         """Take the first message; blocks until there is one.
