@@ -5,6 +5,8 @@ import signal
 import threading
 import time
 
+import pytest
+
 from rendezvous_core import RendezvousError
 from rendezvous_core.dynamic.waiters import Waiters
 from tests.core.handler.bench import Bench, Clock
@@ -46,6 +48,17 @@ def test_who_waits_for_something_else_is_not_woken() -> None:
         return False
 
     assert not waiters.wait(is_told, time.monotonic() - 1)
+
+
+def test_who_is_interrupted_before_it_waits_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupt() -> float:
+        raise KeyboardInterrupt
+
+    waiters = Waiters()
+    monkeypatch.setattr("rendezvous_core.dynamic.waiters.longest_wait", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        waiters.wait(lambda: False, float("inf"))
+    assert waiters._gates == []
 
 
 def test_who_waits_while_its_process_forks_finds_itself_in_a_child() -> None:

@@ -24,9 +24,8 @@ class Waiters:
         """
         gate = allocate_lock()
         gate.acquire()
-        waiting = gate, condition
+        waiting, longest = (gate, condition), longest_wait()
         self._gates.append(waiting)
-        longest = longest_wait()
         try:
             while not condition():
                 left = deadline - time.monotonic()
