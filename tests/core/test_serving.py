@@ -3,6 +3,7 @@
 import random
 import socket
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -38,6 +39,15 @@ def test_where_all_are_taken_the_system_chooses(monkeypatch: pytest.MonkeyPatch)
         assert free_port() != port
 
 
-def test_an_address_of_another_machine() -> None:
+def test_an_address_of_another_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is looked up once: that of a name may take a while."""
+    asked, create = [], socket.create_server
+
+    def counted(*arguments: Any, **options: Any) -> socket.socket:
+        asked.append(arguments)
+        return create(*arguments, **options)
+
+    monkeypatch.setattr(socket, "create_server", counted)
     with pytest.raises(OSError, match="assign"):
         free_port("192.0.2.1")
+    assert len(asked) == 1

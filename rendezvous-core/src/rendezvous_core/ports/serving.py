@@ -1,5 +1,6 @@
 """Where a server that is started on this machine can listen."""
 
+import errno
 import random
 import socket
 
@@ -20,7 +21,7 @@ def free_port(host: str = "127.0.0.1") -> int:
         try:
             with socket.create_server((host, port), family=family) as listener:
                 return int(listener.getsockname()[1])
-        except OSError:
-            if not port:
+        except OSError as error:
+            if not port or error.errno not in (errno.EADDRINUSE, errno.EACCES):
                 raise
     raise AssertionError("the last one is returned or raises")
