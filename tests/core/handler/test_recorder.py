@@ -90,6 +90,27 @@ def test_what_cannot_be_written_is_tried_again_after_a_pause(
     assert numbers(store) == [1, 2]
 
 
+def test_what_was_written_is_not_written_again_where_the_reply_was_lost(
+    store: Watched, recorder: Recorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(history, "_PAUSE", 0.0)
+    lost = event(1, serial=1, nodes=(Named("one", rank=0),), took=0.1)
+
+    def lose() -> None:
+        store.before = lambda: None
+        for each in (lost, event(3, serial=3)):
+            other = Recorder(store, "run")
+            other.add([each])
+            other.flush(PATIENCE)
+        store.fail()
+
+    store.before = lose
+    recorder.add([lost])
+    recorder.add([event(2, serial=1)])
+    recorder.flush(PATIENCE)
+    assert numbers(store) == [1, 2, 3]
+
+
 def test_the_last_events_of_an_outage_are_kept(
     store: Watched, recorder: Recorder, monkeypatch: pytest.MonkeyPatch
 ) -> None:

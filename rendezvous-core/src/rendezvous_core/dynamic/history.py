@@ -179,6 +179,8 @@ def _merged(known: Iterable[Happening], batch: Iterable[Happening]) -> list[Happ
     """Append ``batch``; but one who coordinated before may write later than who coordinates now."""
     events = list(known)
     for event in batch:
+        if event in events:
+            continue  # it was written, and the reply was lost
         place = len(events)
         while place and events[place - 1].serial > event.serial and event.kind != "began":
             place -= 1
