@@ -160,6 +160,15 @@ def test_a_run_that_begins_anew_is_put_down_after_the_former(store: Watched, rec
     assert numbers(store) == [1, 2, 3, 4]
 
 
+def test_that_a_run_began_comes_first_also_where_it_is_told_late(store: Watched) -> None:
+    former, present = Recorder(store, "run"), Recorder(store, "run")
+    present.add([event(3, serial=3), event(4, serial=4)])
+    present.flush(PATIENCE)
+    former.add([Happening(at=0.5, kind="began", round=0, number=1, serial=1), event(2, serial=2)])
+    former.flush(PATIENCE)
+    assert numbers(store) == [1, 2, 3, 4]
+
+
 def test_there_is_one_writer_at_a_time(
     store: Watched, recorder: Recorder, monkeypatch: pytest.MonkeyPatch
 ) -> None:

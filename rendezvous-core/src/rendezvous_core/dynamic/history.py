@@ -182,10 +182,15 @@ def _merged(known: Iterable[Happening], batch: Iterable[Happening]) -> list[Happ
         if event in events:
             continue  # it was written, and the reply was lost
         place = len(events)
-        while place and events[place - 1].serial > event.serial and event.kind != "began":
+        while place and _comes_first(event, events[place - 1]):
             place -= 1
         events.insert(place, event)
     return events
+
+
+def _comes_first(event: Happening, other: Happening) -> bool:
+    # A run whose state is lost counts anew; what is older than its beginning is of the former one.
+    return event.serial < other.serial and (event.kind != "began" or event.at < other.at)
 
 
 def _encode(events: Sequence[Happening]) -> bytes:
