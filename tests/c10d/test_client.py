@@ -3,6 +3,7 @@
 import logging
 import os
 import socket
+import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
@@ -92,20 +93,21 @@ def test_those_who_wait_for_a_key_do_not_wake_each_other(
     store: TCPStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Each waits once, however many look at the key meanwhile."""
-    waits = []
+    waits = threading.Semaphore(0)
     wait = Client.wait
 
     def counted(client: Client, keys: Sequence[str], seconds: float) -> bool:
-        waits.append(keys)
+        waits.release()
         return wait(client, keys, seconds)
 
     monkeypatch.setattr(Client, "wait", counted)
     ours = C10dStore(store)
     waiting = [start(ours.get, "key") for _ in range(8)]
+    assert all(waits.acquire(timeout=PATIENCE) for _ in waiting)
     assert all(is_blocked(each, 0.05) for each in waiting)
     ours.set("key", "value")
     assert [each.result(PATIENCE) for each in waiting] == [b"value"] * 8
-    assert len(waits) == 8
+    assert not waits.acquire(blocking=False)
 
 
 def test_keys_that_exist(store: TCPStore, client: Client) -> None:
