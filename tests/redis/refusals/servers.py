@@ -116,10 +116,10 @@ def replica(scene: Scene) -> None:
 @says(r"\bLOADING\b|loading the dataset")
 def loading(scene: Scene) -> None:
     server = scene.server(
-        "enable-debug-command yes", "key-load-delay 5000", "loading-process-events-interval-bytes 1024"
+        "enable-debug-command yes", "key-load-delay 500", "loading-process-events-interval-bytes 1024"
     )
     with redis.Redis(port=server.port) as client:
-        client.mset({f"key{number}": "value" for number in range(2000)})
+        client.mset({f"key{number}": "value" for number in range(20_000)})
         reloading = threading.Thread(target=reload, args=(server,), daemon=True)
         reloading.start()
     try:
