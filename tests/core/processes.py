@@ -8,7 +8,7 @@ import signal
 import subprocess
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -57,13 +57,15 @@ class EventProcess:
         """
         deadline = time.monotonic() + PATIENCE
         while True:
-            try:
-                found = self._unread.get(timeout=max(0.0, deadline - time.monotonic()))
-            except queue.Empty:
-                found = None
-            assert found is not None, f"{event} {fields} did not come; it told {self.events}, {self.stderr}"
+            found = self._next(deadline, f"{event} {fields}")
             if found["event"] == event and found.items() >= fields.items():
                 return found
+
+    def wait_until(self, enough: Callable[[list[Event]], object]) -> None:
+        """Wait until its ``events`` are enough, in whatever order they come."""
+        deadline = time.monotonic() + PATIENCE
+        while not enough(self.events):
+            self._next(deadline, "what is enough")
 
     def send(self, number: signal.Signals) -> None:
         self._process.send_signal(number)
@@ -83,6 +85,14 @@ class EventProcess:
         for stream in (self._process.stdout, self._process.stderr):
             assert stream is not None
             stream.close()
+
+    def _next(self, deadline: float, wanted: str) -> Event:
+        try:
+            found = self._unread.get(timeout=max(0.0, deadline - time.monotonic()))
+        except queue.Empty:
+            found = None
+        assert found is not None, f"{wanted} did not come; it told {self.events}, {self.stderr}"
+        return found
 
     def _read_events(self) -> None:
         assert self._process.stdout is not None
