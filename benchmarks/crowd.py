@@ -14,12 +14,11 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from multiprocessing.connection import Connection
 from pathlib import Path
-from queue import Empty
+from queue import Empty, Queue
 from typing import Any, NamedTuple
 
 from benchmarks.contenders import Node, Plan, create
 from benchmarks.limits import step_back
-from rendezvous_core.ports.waiting import Inbox
 
 _OPENERS = 4
 """So many nodes of a process connect at the same time."""
@@ -66,7 +65,7 @@ class Crowd:
     def __init__(self, size: int) -> None:
         self._size = size
         self._nodes: list[Node] = []
-        self._ranked: Inbox[tuple[float, int] | Exception] = Inbox()
+        self._ranked: Queue[tuple[float, int] | Exception] = Queue()
 
     def open(self, plan: Plan) -> None:
         """Create the handlers, which connects them."""
@@ -125,7 +124,7 @@ class Crowd:
         latest = 0.0
         for joined in range(asked):
             try:
-                told = self._ranked.get(timeout=deadline - time.monotonic())
+                told = self._ranked.get(timeout=max(0.0, deadline - time.monotonic()))
             except Empty:
                 return latest, joined
             if isinstance(told, Exception):

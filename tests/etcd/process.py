@@ -2,14 +2,13 @@
 
 import json
 import os
+import queue
 import signal
 import subprocess
 import sys
 import threading
 from pathlib import Path
 from typing import Any
-
-from rendezvous_core.ports.waiting import Inbox
 
 PATIENCE = 60.0
 
@@ -27,7 +26,7 @@ class NodeProcess:
             text=True,
             cwd=Path(__file__).parents[2],
         )
-        self._told: Inbox[dict[str, Any]] = Inbox()
+        self._told: queue.Queue[dict[str, Any]] = queue.Queue()
         threading.Thread(target=self._read, daemon=True).start()
 
     def _read(self) -> None:

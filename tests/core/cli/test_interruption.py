@@ -44,6 +44,11 @@ def wait_for_round(group: EventProcess, number: int, size: int) -> list[Event]:
     return joined()
 
 
+def exits(group: EventProcess) -> list[Event]:
+    """How nodes told that they end."""
+    return [each for each in group.events if each["event"] == "exit"]
+
+
 def is_alive(pid: int) -> bool:
     return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
 
@@ -92,6 +97,8 @@ def test_one_of_four_is_interrupted_and_three_go_on(rdzv: Rdzv) -> None:
     assert interrupted["local_rank"] not in {event["local_rank"] for event in others}
     rdzv.open_gate()
     assert group.wait() == ExitCode.INTERRUPTED
+    (left,) = [each for each in exits(group) if each["local_rank"] == interrupted["local_rank"]]
+    assert left["code"] == ExitCode.INTERRUPTED
     codes = group.events[-1]["node_exit_codes"]
     assert codes.pop(interrupted["local_rank"]) == ExitCode.INTERRUPTED
     assert codes == [0, 0, 0]
@@ -199,6 +206,7 @@ def test_one_node_can_be_interrupted_where_the_script_around_ignores_that(rdzv: 
     wait_for_round(group, 1, 1)
     rdzv.open_gate()
     assert group.wait() == ExitCode.INTERRUPTED
+    assert ExitCode.INTERRUPTED in [each["code"] for each in exits(group)]
     assert sorted(group.events[-1]["node_exit_codes"]) == [ExitCode.OK, ExitCode.INTERRUPTED]
 
 

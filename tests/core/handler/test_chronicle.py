@@ -38,7 +38,7 @@ class Story:
         events = self.chronicle.note(self.node)
         now = time.time()
         assert all(now - 60 < event.at <= now for event in events)
-        assert {event.serial for event in events} <= {each.serial for each in (self.state,) if each}
+        assert all(self.state and event.serial == self.state.serial for event in events)
         plain = Happening(at=0.0, kind="began", round=0)
         told: Told = []
         for event in events:

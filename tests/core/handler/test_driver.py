@@ -105,7 +105,7 @@ def test_a_thread_is_ended_if_it_lives_or_the_backend_is_to_be_closed(idle: Driv
 
 def test_who_is_dropped_leaves(idle: Driver, sent: Sent) -> None:
     idle.abandon()
-    leave = idle._inbox.get()
+    leave = idle._inbox.get(timeout=0)
     assert isinstance(leave, Quit)
     assert (leave.intent, leave.ask) == ("leave", None)
     assert not sent, "a garbage collector starts no thread"

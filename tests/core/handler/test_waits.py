@@ -117,10 +117,10 @@ def test_a_few_waits_of_the_backend_are_under_way_at_most(
     bench.driver._inbox = inbox
     begun[0]()
     assert waits == [(0, 2.0, None)]
-    assert inbox.get() == _Waited((0, None), True)
+    assert inbox.get(timeout=0) == _Waited((0, None), True)
     bench.backend.error = RendezvousConnectionError("away")
     monkeypatch.undo()
     begun[1]()
-    told = inbox.get()
+    told = inbox.get(timeout=0)
     assert isinstance(told, _Waited)
     assert (told.tokens, told.result) == ((1, None), bench.backend.error)

@@ -15,13 +15,18 @@ def free_port(host: str = "127.0.0.1") -> int:
     system chose would be given away in between: to others, or to a client which looks for that very
     server, and with the same port at both ends is connected to itself.
     """
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
     # Not by the state that forked processes and seeded tests have in common.
-    for port in (*random.SystemRandom().sample(_RANGE, 100), 0):
+    for port in random.SystemRandom().sample(_RANGE, 100):
         try:
-            with socket.create_server((host, port), family=family) as listener:
-                return int(listener.getsockname()[1])
+            return _listen(host, port)
         except OSError as error:
-            if not port or error.errno not in (errno.EADDRINUSE, errno.EACCES):
+            if error.errno not in (errno.EADDRINUSE, errno.EACCES):
                 raise
-    raise AssertionError("the last one is returned or raises")
+    return _listen(host, 0)
+
+
+def _listen(host: str, port: int) -> int:
+    """Listen for a moment; returns the port, of which 0 leaves the choice to the system."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.create_server((host, port), family=family) as listener:
+        return int(listener.getsockname()[1])
